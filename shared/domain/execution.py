@@ -1,0 +1,84 @@
+"""What happens to an execution, and which of two reports of it is the later one."""
+
+from enum import IntEnum, StrEnum
+
+MAX_UNKNOWN_ATTEMPTS = 5
+"""Attempts in a row whose end nobody saw; then the execution is given up as `dead_letter`."""
+
+
+class Phase(StrEnum):
+    """The phases of an attempt, as named on the bus."""
+
+    QUEUED = "queued"
+    STARTED = "started"
+    UNKNOWN = "unknown"
+    LOST = "lost"
+    RETRYING = "retrying"
+    CANCELLED = "cancelled"
+    FAILED = "failed"
+    DEAD_LETTER = "dead_letter"
+    SUCCEEDED = "succeeded"
+
+
+class Kind(StrEnum):
+    """Who asked for the execution."""
+
+    SCHEDULED = "scheduled"
+    MANUAL = "manual"
+
+
+class Status(StrEnum):
+    """An execution's row as people see it."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    UNKNOWN = "unknown"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    DEAD_LETTER = "dead_letter"
+    MISSED = "missed"
+    SKIPPED = "skipped"
+
+
+TERMINAL_PHASES = frozenset({Phase.CANCELLED, Phase.FAILED, Phase.DEAD_LETTER, Phase.SUCCEEDED})
+OPEN_STATUSES = frozenset({Status.QUEUED, Status.RUNNING, Status.UNKNOWN})
+
+_STATUS = {
+    Phase.QUEUED: Status.QUEUED,
+    Phase.STARTED: Status.RUNNING,
+    Phase.UNKNOWN: Status.UNKNOWN,
+    Phase.LOST: Status.UNKNOWN,
+    Phase.RETRYING: Status.RUNNING,
+    Phase.CANCELLED: Status.CANCELLED,
+    Phase.FAILED: Status.FAILED,
+    Phase.DEAD_LETTER: Status.DEAD_LETTER,
+    Phase.SUCCEEDED: Status.SUCCESS,
+}
+
+
+class _Order(IntEnum):
+    QUEUED = 0
+    STARTED = 1
+    UNKNOWN = 2
+    LOST = 3
+    RETRYING = 4
+    CANCELLED = 5
+    FAILED = 6
+    DEAD_LETTER = 7
+    SUCCEEDED = 8
+
+
+def phase_order(phase: Phase) -> int:
+    """The place of a phase within its attempt; a later one replaces an earlier one (DESIGN, invariant IV)."""
+    return _Order[phase.name].value
+
+
+def rank(redrive: int, attempt: int, phase: Phase) -> int:
+    """One number that orders all reports of an execution: by redrive, then attempt, then phase."""
+    return (redrive * 1_000_000 + attempt) * 16 + phase_order(phase)
+
+
+def status_of(phase: Phase) -> Status:
+    """The status that people see while an execution's newest report has this phase."""
+    return _STATUS[phase]

@@ -1,0 +1,47 @@
+"""Deterministic ids: whoever derives the same thing twice names it alike, so that the second one is a duplicate.
+
+The formats are on the bus and in SQL; they never change (DESIGN, "Ids" and invariant II).
+"""
+
+from datetime import UTC, datetime
+from uuid import UUID, uuid5
+
+
+def instant_text(instant: datetime) -> str:
+    """A planned instant as it stands in ids: UTC, whole seconds, `Z`."""
+    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def planned_execution_id(job_id: UUID, instant: datetime) -> UUID:
+    """The execution of a job's planned instant."""
+    return uuid5(job_id, instant_text(instant))
+
+
+def manual_execution_id(job_id: UUID, command_id: UUID) -> UUID:
+    """The execution that a person asked for."""
+    return uuid5(job_id, f"manual:{command_id}")
+
+
+def failure_notification_id(execution_id: UUID, user_id: UUID) -> UUID:
+    """The one notification that a user gets for a failed execution."""
+    return uuid5(execution_id, f"failed:{user_id}")
+
+
+def decision_message_id(job_id: UUID, instant: datetime) -> str:
+    """One message per planned instant, whatever was decided about it."""
+    return f"d:{job_id}:{instant_text(instant)}"
+
+
+def manual_message_id(execution_id: UUID) -> str:
+    """The trigger of a run that a person asked for."""
+    return f"m:{execution_id}"
+
+
+def again_message_id(execution_id: UUID, generation: int, count: int) -> str:
+    """A trigger that is published again because the store that held it is gone."""
+    return f"again:{execution_id}:{generation}:{count}"
+
+
+def result_message_id(execution_id: UUID, redrive: int, attempt: int) -> str:
+    """The result of one attempt."""
+    return f"{execution_id}:{redrive}:{attempt}:result"
