@@ -42,6 +42,6 @@ def again_message_id(execution_id: UUID, generation: int, count: int) -> str:
     return f"again:{execution_id}:{generation}:{count}"
 
 
-def result_message_id(execution_id: UUID, redrive: int, attempt: int) -> str:
-    """The result of one attempt."""
-    return f"{execution_id}:{redrive}:{attempt}:result"
+def report_message_id(execution_id: UUID, redrive: int, attempt: int, phase: str) -> str:
+    """How one attempt ended (claims have no id: their compare-and-set comes first)."""
+    return f"{execution_id}:{redrive}:{attempt}:{phase}"

@@ -1,0 +1,4 @@
+"""What `jetcron` and its services end with when they cannot start."""
+
+CANNOT_START = 1
+CONFIGURATION_REFUSED = 2

@@ -1,0 +1,134 @@
+"""The executor: takes triggers of its queue as it has room for them, and calls their targets."""
+
+import asyncio
+
+import structlog
+
+from services.executor.egress import EgressPolicy, guarded_session
+from services.executor.settings import ExecutorSettings
+from services.executor.targets.call import WebhookCaller
+from services.executor.worker import Worker
+from shared.bus import subjects
+from shared.bus.connect import Bus
+from shared.bus.fence import Fence
+from shared.bus.pull import ConsumerGone, Pull
+from shared.bus.streams import wait_for_consumer
+from shared.clock import Clock, utc_now
+from shared.observability import BUS_FAILURES
+from shared.process import instance_name, run_until_stopped
+
+POLL = 1.0  # seconds between looks at the health of an idle intake
+RETRY = 0.1  # seconds, doubled up to MAX_RETRY
+MAX_RETRY = 2.0  # seconds
+
+logger = structlog.get_logger()
+
+
+class Executor:
+    """One worker process of one queue."""
+
+    def __init__(self, settings: ExecutorSettings, clock: Clock = utc_now) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._bus = Bus()
+        self._fence = Fence(self._bus)
+        self._durable = subjects.executor_durable(settings.executor_queue)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._room = asyncio.Event()
+
+    async def run(self) -> None:
+        """Work until cancelled, then let running calls finish within the grace."""
+        settings = self._settings
+        policy = EgressPolicy(
+            allowed_networks=settings.webhook_allowed_networks, require_https=settings.webhook_require_https
+        )
+        if policy.allowed_networks:
+            networks = ", ".join(str(network) for network in policy.allowed_networks)
+            logger.warning("webhooks may call these private networks", action="start", networks=networks)
+        session = guarded_session(
+            policy, limit=settings.executor_concurrency, limit_per_host=settings.executor_concurrency_per_host
+        )
+        following: asyncio.Task[None] | None = None
+        try:
+            await self._bus.connect(settings.nats_url.get_secret_value(), "jetcron executor")
+            following = asyncio.create_task(self._fence.follow())
+            caller = WebhookCaller(session, policy, self._clock)
+            worker = Worker(
+                self._bus,
+                self._fence,
+                caller,
+                instance_name(),
+                settings.executor_concurrency_per_host,
+                self._clock,
+            )
+            await self._take_for_ever(worker)
+        finally:
+            await self._finish()
+            if following is not None:
+                following.cancel()
+            await session.close()
+            await self._bus.close()
+
+    async def _take_for_ever(self, worker: Worker) -> None:
+        wait = RETRY
+        while True:
+            await self._fence.wait()
+            await wait_for_consumer(self._bus.js, subjects.TRIGGERS, self._durable)
+            try:
+                async with Pull(self._bus, subjects.TRIGGERS, self._durable) as pull:
+                    wait = RETRY
+                    await self._take(pull, worker)
+            except (ConsumerGone, *BUS_FAILURES) as error:
+                logger.warning("taking triggers starts again", action="intake", error=repr(error))
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, MAX_RETRY)
+
+    async def _take(self, pull: Pull, worker: Worker) -> None:
+        asking = asyncio.create_task(self._ask_for_ever(pull))
+        try:
+            while True:
+                if asking.done():
+                    asking.result()
+                message = await pull.take(POLL)
+                if message is None:
+                    self._room.set()
+                    continue
+                task = asyncio.create_task(worker.handle(message))
+                self._tasks.add(task)
+                task.add_done_callback(self._done)
+        finally:
+            asking.cancel()
+            await asyncio.gather(asking, return_exceptions=True)
+            while (unstarted := pull.take_nowait()) is not None:
+                await unstarted.nak()
+
+    async def _ask_for_ever(self, pull: Pull) -> None:
+        """Ask for as many messages as there is room for, as soon as there is."""
+        self._room.set()
+        while True:
+            await self._room.wait()
+            self._room.clear()
+            taken = len(self._tasks) + pull.outstanding + pull.waiting
+            await pull.want(self._settings.executor_concurrency - taken)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        self._room.set()
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("a trigger was not handled", action="handle", exc_info=task.exception())
+
+    async def _finish(self) -> None:
+        if not self._tasks:
+            return
+        logger.info("finishing", action="stop", calls=len(self._tasks))
+        _, left = await asyncio.wait(self._tasks, timeout=self._settings.executor_grace_seconds)
+        for task in left:
+            task.cancel()
+        if left:
+            await asyncio.wait(left, timeout=2)
+
+
+def run() -> None:
+    """Run an executor until it is told to stop."""
+    settings = ExecutorSettings()
+    run_until_stopped("executor", settings, Executor(settings).run())

@@ -1,0 +1,155 @@
+"""One trigger from its arrival to its acknowledgement: claim, call, report, ack."""
+
+import asyncio
+from collections import defaultdict
+from contextlib import suppress
+from datetime import UTC, timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+from nats.aio.msg import Msg
+
+from services.executor.claim import Claim, Claims
+from services.executor.reports import Reporter
+from services.executor.targets.call import TargetCaller
+from services.executor.targets.result import CallResult
+from shared.bus import subjects
+from shared.bus.connect import Bus
+from shared.bus.envelope import unpack
+from shared.bus.fence import Fence
+from shared.bus.streams import EXECUTOR_ACK_WAIT
+from shared.clock import Clock
+from shared.domain.execution import Kind, Phase
+from shared.errors import Transient
+from shared.events import JobDeleted, JobEvent, RunTriggered, UnreadableEvent
+from shared.observability import BUS_FAILURES
+
+HEARTBEAT = EXECUTOR_ACK_WAIT / 4
+PROPAGATION_BOUND = timedelta(seconds=2)
+"""A younger trigger may run although its job was paused or deleted meanwhile; an older one looks first."""
+REDELIVER_AFTER = 2.0  # seconds
+RETRY = 0.2  # seconds, doubled up to MAX_RETRY
+MAX_RETRY = 5.0  # seconds
+
+logger = structlog.get_logger()
+
+
+class Worker:
+    """Handles triggers, each in a task of its own."""
+
+    def __init__(
+        self, bus: Bus, fence: Fence, caller: TargetCaller, name: str, per_host: int, clock: Clock
+    ) -> None:
+        self._bus = bus
+        self._fence = fence
+        self._caller = caller
+        self._name = name
+        self._clock = clock
+        self._claims = Claims(bus, clock)
+        self._running: set[UUID] = set()
+        self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
+
+    async def handle(self, message: Msg) -> None:
+        """Run what the trigger asks for. When the bus fails, the trigger comes again."""
+        try:
+            order = unpack(message.data, message.headers).event
+        except UnreadableEvent as error:
+            logger.error("unreadable trigger", action="handle", subject=message.subject, error=str(error))
+            await message.term()
+            return
+        if not isinstance(order, RunTriggered):
+            logger.error("not a trigger", action="handle", subject=message.subject, type=order.type)
+            await message.term()
+            return
+        execution_id = order.facts.execution_id
+        if execution_id in self._running:
+            return
+        self._running.add(execution_id)
+        beating = asyncio.create_task(_heartbeat(message))
+        try:
+            await self._run(message, order)
+        except (Transient, *BUS_FAILURES) as error:
+            logger.warning("a trigger waits", action="handle", execution=str(execution_id), error=repr(error))
+            with suppress(*BUS_FAILURES):
+                await message.nak(delay=REDELIVER_AFTER)
+        finally:
+            beating.cancel()
+            self._running.discard(execution_id)
+
+    async def _run(self, message: Msg, order: RunTriggered) -> None:
+        reporter = Reporter(order, self._name)
+        generation = await self._fence.wait()
+        if order.generation < generation:
+            # What that generation left unfinished has been published again in this one.
+            await message.ack()
+            return
+        if order.generation > generation:
+            raise Transient("the trigger's generation is not known here yet")
+        reason = await self._reason_to_cancel(message, order)
+        if reason is not None:
+            await self._claims.cancel(reporter, reason)
+            await message.ack()
+            return
+        async with self._hosts[self._caller.host_of(order)]:
+            disconnects = self._bus.disconnects
+            claim = await self._claims.claim(reporter, message.metadata.sequence.stream)
+            if claim is not None:
+                if disconnects != self._bus.disconnects or not self._fence.holds(order.generation):
+                    raise Transient("the bus was lost between claim and call")
+                result = await self._caller.call(order, claim.attempt)
+                await self._report(reporter, claim, result)
+        await message.ack()
+
+    async def _report(self, reporter: Reporter, claim: Claim, result: CallResult) -> None:
+        """Say how the attempt ended, for as long as it takes: the call was made."""
+        report = reporter.report(
+            Phase.SUCCEEDED if result.ok else Phase.FAILED,
+            claim.attempt,
+            self._clock(),
+            started_at=claim.started_at,
+            **_details(result),
+        )
+        wait = RETRY
+        while True:
+            try:
+                await self._fence.wait()
+                await self._bus.publish(reporter.result_message(report))
+                return
+            except Transient as error:
+                logger.warning("a result is not stored yet", action="report", error=error.message)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, MAX_RETRY)
+
+    async def _reason_to_cancel(self, message: Msg, order: RunTriggered) -> str | None:
+        """Why an old trigger must not run any more, by the newest state of its job; None for one that may."""
+        age = self._clock() - message.metadata.timestamp.astimezone(UTC)
+        if age <= PROPAGATION_BOUND:
+            return None
+        last = await self._bus.last(subjects.JOBS, subjects.event("job", order.facts.job_id))
+        if last is None or not last.data:
+            return "The job was deleted before it ran"
+        event = unpack(last.data, last.headers).event
+        if isinstance(event, JobDeleted):
+            return "The job was deleted before it ran"
+        paused = isinstance(event, JobEvent) and event.job is not None and not event.job.is_active
+        if paused and order.facts.kind is Kind.SCHEDULED:
+            return "The job was paused before it ran"
+        return None
+
+
+async def _heartbeat(message: Msg) -> None:
+    while True:
+        await asyncio.sleep(HEARTBEAT)
+        with suppress(*BUS_FAILURES):
+            await message.in_progress()
+
+
+def _details(result: CallResult) -> dict[str, Any]:
+    return {
+        "duration_seconds": round(result.duration_seconds, 6),
+        "response_status": result.response_status,
+        "timed_out": result.timed_out,
+        "error": result.error,
+        "output": result.output,
+    }

@@ -1,0 +1,186 @@
+"""The rules of jobs: which commands change one, and into what. Pure: the time and all facts come with the command."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, TypeAlias, assert_never
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+import orjson
+
+from services.gateway.domain.actor import Actor
+from shared.domain.job import MAX_TIMEOUT_SECONDS, Job
+from shared.domain.schedule import check
+from shared.errors import NotFound, RuleViolation
+from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobUpdated
+
+MAX_NAME_LENGTH = 255
+MAX_METADATA_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """`job` is None before the first event and after a deletion; `version` counts on."""
+
+    job: Job | None = None
+    version: int = 0
+    effective_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CreateJob:
+    """Create the job; `name_taken` is a fact read in the same transaction."""
+
+    job: Job
+    actor: Actor
+    now: datetime
+    name_taken: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UpdateJob:
+    """Change some fields. `changes` are fields of `Job` with their new values."""
+
+    job_id: UUID
+    changes: dict[str, Any]
+    actor: Actor
+    now: datetime
+    name_taken: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeleteJob:
+    """Remove the job; its history and its executions stay."""
+
+    job_id: UUID
+    actor: Actor
+    now: datetime
+
+
+JobCommand: TypeAlias = CreateJob | UpdateJob | DeleteJob
+
+
+class JobNotFound(NotFound):
+    """No job has this id, or it was deleted."""
+
+    title = "Job not found"
+
+    def __init__(self, job_id: UUID) -> None:
+        super().__init__(f"No job found with ID: {job_id}")
+
+
+class DuplicateJobName(RuleViolation):
+    """Another job of the account has the name."""
+
+    title = "Duplicate job name"
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f'A job named "{name}" already exists.')
+
+
+class InvalidJob(RuleViolation):
+    """A field has a value that no job may have."""
+
+
+def decide(command: JobCommand, state: JobState) -> list[DomainEvent]:
+    """What follows from a command; no events when it changes nothing. Raises the domain's errors."""
+    match command:
+        case CreateJob():
+            return _create(command, state)
+        case UpdateJob():
+            return _update(command, state)
+        case DeleteJob():
+            return _delete(command, state)
+        case _:
+            assert_never(command)
+
+
+def evolve(state: JobState, event: DomainEvent) -> JobState:
+    """The state after an event; job events carry it whole."""
+    if isinstance(event, JobDeleted):
+        return JobState(None, event.version, event.effective_at)
+    if isinstance(event, JobEvent) and event.job is not None:
+        return JobState(event.job, event.job.version, event.job.effective_at)
+    return state
+
+
+def _create(command: CreateJob, state: JobState) -> list[DomainEvent]:
+    if state.job is not None:
+        raise InvalidJob(f"Job {state.job.id} exists already")
+    job = command.job.model_copy(
+        update={
+            "version": state.version + 1,
+            "created_at": command.now,
+            "updated_at": command.now,
+            "effective_at": _after(command.now, state.effective_at),
+        }
+    )
+    if command.name_taken:
+        raise DuplicateJobName(job.name)
+    _check(job, command.now)
+    _check_end_date(job.schedule.end_date, job.schedule.timezone, command.now)
+    return [JobCreated(job=job)]
+
+
+def _update(command: UpdateJob, state: JobState) -> list[DomainEvent]:
+    before = state.job
+    if before is None:
+        raise JobNotFound(command.job_id)
+    command.actor.must_be_allowed_to_change(before.owner_id)
+    changed = before.model_copy(update=command.changes)
+    if changed == before:
+        return []
+    if command.name_taken:
+        raise DuplicateJobName(changed.name)
+    _check(changed, command.now)
+    if changed.schedule.end_date != before.schedule.end_date:
+        _check_end_date(changed.schedule.end_date, changed.schedule.timezone, command.now)
+    if changed.is_active and not before.is_active and _has_ended(changed, command.now):
+        raise InvalidJob("The job has ended; give it a later end_date to enable it.", title="Job has ended")
+    job = changed.model_copy(
+        update={
+            "version": state.version + 1,
+            "updated_at": command.now,
+            "effective_at": _after(command.now, state.effective_at),
+        }
+    )
+    return [JobUpdated(job=job, before=before)]
+
+
+def _delete(command: DeleteJob, state: JobState) -> list[DomainEvent]:
+    if state.job is None:
+        raise JobNotFound(command.job_id)
+    command.actor.must_be_allowed_to_change(state.job.owner_id)
+    effective_at = _after(command.now, state.effective_at)
+    return [JobDeleted(before=state.job, version=state.version + 1, effective_at=effective_at)]
+
+
+def _check(job: Job, now: datetime) -> None:
+    if not job.name.strip():
+        raise InvalidJob("name must not be empty", title="Invalid name")
+    if len(job.name) > MAX_NAME_LENGTH:
+        raise InvalidJob(f"name must have at most {MAX_NAME_LENGTH} characters", title="Invalid name")
+    if not 1 <= job.timeout_seconds <= MAX_TIMEOUT_SECONDS:
+        raise InvalidJob(
+            f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS:.0f}", title="Invalid timeout"
+        )
+    if len(orjson.dumps(job.metadata)) > MAX_METADATA_BYTES:
+        raise InvalidJob(
+            f"metadata must have at most {MAX_METADATA_BYTES} bytes of JSON", title="Invalid metadata"
+        )
+    check(job.schedule, now)
+
+
+def _check_end_date(end_date: date | None, zone: str, now: datetime) -> None:
+    if end_date is not None and end_date < now.astimezone(ZoneInfo(zone)).date():
+        raise InvalidJob("end_date must be today or in the future", title="Invalid end_date")
+
+
+def _has_ended(job: Job, now: datetime) -> bool:
+    end_date = job.schedule.end_date
+    return end_date is not None and end_date < now.astimezone(ZoneInfo(job.schedule.timezone)).date()
+
+
+def _after(now: datetime, previous: datetime | None) -> datetime:
+    """Versions follow one another even where two clocks disagree."""
+    return now if previous is None or now > previous else previous + timedelta(microseconds=1)

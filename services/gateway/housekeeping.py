@@ -1,0 +1,110 @@
+"""Keeping the bounded streams from filling up: what everybody has read and nobody will ask for is purged.
+
+TRIGGERS and EXECUTIONS refuse new messages when they are full ("no claim stored, no call"), so they must not get there.
+"""
+
+import asyncio
+from datetime import timedelta
+
+import structlog
+from nats.js.api import StreamInfo
+from sqlalchemy import func, select
+
+from services.gateway.bus_state import load_bus_state
+from services.gateway.store.database import Database
+from services.gateway.store.tables import executions
+from shared.bus import subjects
+from shared.bus.connect import Bus
+from shared.bus.streams import SCHEDULER_STREAM, bucket_subject, durables
+from shared.clock import Clock
+from shared.events import CheckpointReached
+
+LOOK = 60.0  # seconds
+PURGE_ABOVE = 0.5
+"""The share of its bytes above which a stream is purged."""
+KEEP = timedelta(hours=1)
+"""Reports stay at least this long: a claim must be found by every trigger that could still be a duplicate of its own."""
+
+logger = structlog.get_logger()
+
+
+class Housekeeping:
+    """Purges TRIGGERS and EXECUTIONS above half their bytes."""
+
+    def __init__(self, database: Database, bus: Bus, clock: Clock) -> None:
+        self._database = database
+        self._bus = bus
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Look once a minute, for ever."""
+        while True:
+            await self.purge_triggers()
+            await self.purge_executions()
+            await asyncio.sleep(LOOK)
+
+    async def purge_triggers(self) -> None:
+        """Purge up to what the queues, the ledger and the next leader have all behind them."""
+        info = await self._bus.js.stream_info(subjects.TRIGGERS)
+        if not _is_filling(info):
+            return
+        state = await load_bus_state(self._database, self._clock())
+        floors = [state.ledger_position, await self._decisions_seq()]
+        for durable in durables():
+            if durable.stream == subjects.TRIGGERS:
+                consumer = await self._bus.js.consumer_info(durable.stream, durable.config.durable_name or "")
+                floors.append(consumer.ack_floor.stream_seq if consumer.ack_floor else 0)
+        await self._purge(info, min(floors))
+
+    async def purge_executions(self) -> None:
+        """Purge up to what is projected, older than `KEEP` and older than every unfinished execution's last report."""
+        info = await self._bus.js.stream_info(subjects.EXECUTIONS)
+        if not _is_filling(info):
+            return
+        state = await load_bus_state(self._database, self._clock())
+        async with self._database.read() as connection:
+            unfinished = await connection.scalar(
+                select(func.min(executions.c.report_seq)).where(
+                    executions.c.is_open, executions.c.report_seq > 0
+                )
+            )
+        floors = [state.projector_position, await self._last_before(info, KEEP)]
+        if unfinished is not None:
+            floors.append(unfinished - 1)
+        await self._purge(info, min(floors))
+
+    async def _decisions_seq(self) -> int:
+        subject = bucket_subject(subjects.SCHEDULER_BUCKET, subjects.CHECKPOINT_KEY)
+        last = await self._bus.last(SCHEDULER_STREAM, subject)
+        return (
+            CheckpointReached.model_validate_json(last.data).decisions_seq
+            if last is not None and last.data
+            else 0
+        )
+
+    async def _last_before(self, info: StreamInfo, age: timedelta) -> int:
+        """The newest sequence older than `age`, found by halving; 0 when there is none."""
+        until = self._clock() - age
+        low, high = info.state.first_seq, info.state.last_seq
+        while low < high:
+            middle = (low + high + 1) // 2
+            message = await self._bus.js.get_msg(info.config.name or "", seq=middle, next=True, subject=">")
+            if message.time is not None and message.time <= until:
+                low = max(middle, message.seq or middle)
+            else:
+                high = middle - 1
+        first = await self._bus.js.get_msg(info.config.name or "", seq=low, next=True, subject=">")
+        return low if first.time is not None and first.time <= until else 0
+
+    async def _purge(self, info: StreamInfo, up_to: int) -> None:
+        name = info.config.name or ""
+        if up_to <= info.state.first_seq:
+            logger.error("a stream fills up and nothing may be purged", action="housekeeping", stream=name)
+            return
+        await self._bus.js.purge_stream(name, seq=up_to)
+        logger.info("purged", action="housekeeping", stream=name, up_to=up_to)
+
+
+def _is_filling(info: StreamInfo) -> bool:
+    limit = info.config.max_bytes or 0
+    return limit > 0 and info.state.bytes > limit * PURGE_ABOVE

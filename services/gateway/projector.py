@@ -1,0 +1,150 @@
+"""The projector: reports of executions become rows. Any report can create its row; rows move only upwards in rank."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import structlog
+from sqlalchemy import update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from services.gateway.bus_state import move_position
+from services.gateway.store.database import Database
+from services.gateway.store.tables import attempts, executions, runs
+from shared.bus.envelope import unpack
+from shared.bus.reader import StreamMessage
+from shared.domain.execution import TERMINAL_PHASES, Kind, Phase, phase_order, rank, status_of
+from shared.events import ExecutionReported, UnreadableEvent
+
+logger = structlog.get_logger()
+
+_MOVES = (
+    "status", "rank", "redrive", "attempt", "started_at", "completed_at", "duration_seconds", "response_status",
+    "timed_out", "error_message", "output", "is_open", "generation", "report_seq", "job_version",
+)  # fmt: skip
+_ATTEMPT_MOVES = (
+    "phase", "phase_order", "started_at", "completed_at", "duration_seconds", "response_status", "error_message",
+    "executor",
+)  # fmt: skip
+
+
+class Projector:
+    """Reads EXECUTIONS whole. Rows and position commit together."""
+
+    stream = "EXECUTIONS"
+    position_column = "projector_position"
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def absorb(self, batch: Sequence[StreamMessage], *, position: int, generation: int) -> None:
+        """Write one batch that follows `position`; raises `PositionMoved` when another gateway did."""
+        reports: list[tuple[int, ExecutionReported]] = []
+        for message in batch:
+            try:
+                event = unpack(message.body, message.headers).event
+            except UnreadableEvent as error:
+                logger.error(
+                    "unreadable report", action="projector", sequence=message.sequence, error=str(error)
+                )
+                continue
+            if isinstance(event, ExecutionReported):
+                reports.append((message.sequence, event))
+        async with self._database.write() as connection:
+            if reports:
+                await self._write(connection, reports)
+            await move_position(connection, self.position_column, before=position, after=batch[-1].sequence)
+
+    async def _write(self, connection: AsyncConnection, reports: list[tuple[int, ExecutionReported]]) -> None:
+        newest = {
+            report.facts.execution_id: _execution_row(sequence, report)
+            for sequence, report in sorted(reports, key=lambda pair: _rank(pair[1]))
+        }
+        insert = self._database.upsert(executions)
+        await connection.execute(
+            insert.on_conflict_do_update(
+                index_elements=["id"],
+                set_={name: insert.excluded[name] for name in _MOVES},
+                where=executions.c.rank < insert.excluded.rank,
+            ),
+            list(newest.values()),
+        )
+        tried = {
+            (report.facts.execution_id, report.redrive, report.attempt): _attempt_row(report)
+            for _, report in sorted(reports, key=lambda pair: _rank(pair[1]))
+            if report.attempt > 0
+        }
+        if tried:
+            one = self._database.upsert(attempts)
+            await connection.execute(
+                one.on_conflict_do_update(
+                    index_elements=["execution_id", "redrive", "attempt"],
+                    set_={name: one.excluded[name] for name in _ATTEMPT_MOVES},
+                    where=attempts.c.phase_order < one.excluded.phase_order,
+                ),
+                list(tried.values()),
+            )
+        await _erase_orders(connection, (report for _, report in reports))
+
+
+async def _erase_orders(connection: AsyncConnection, reports: Iterable[ExecutionReported]) -> None:
+    ended = [
+        report.facts.execution_id
+        for report in reports
+        if report.phase in TERMINAL_PHASES and report.facts.kind is Kind.MANUAL
+    ]
+    if ended:
+        await connection.execute(update(runs).where(runs.c.execution_id.in_(ended)).values(sealed_order=None))
+
+
+def _rank(report: ExecutionReported) -> int:
+    return rank(report.redrive, report.attempt, report.phase)
+
+
+def _execution_row(sequence: int, report: ExecutionReported) -> dict[str, Any]:
+    facts = report.facts
+    return {
+        "id": facts.execution_id,
+        "job_id": facts.job_id,
+        "account_id": facts.account_id,
+        "owner_id": facts.owner_id,
+        "job_name": facts.job_name,
+        "job_version": facts.job_version,
+        "kind": facts.kind.value,
+        "queue": facts.queue,
+        "target_kind": facts.target_kind,
+        "target_label": facts.target_label,
+        "planned_at": facts.planned_at,
+        "planned_to": facts.planned_at,
+        "planned_count": 1,
+        "queued_at": facts.queued_at,
+        "status": status_of(report.phase).value,
+        "rank": _rank(report),
+        "redrive": report.redrive,
+        "attempt": report.attempt,
+        "started_at": report.started_at,
+        "completed_at": report.at if report.phase in TERMINAL_PHASES else None,
+        "duration_seconds": report.duration_seconds,
+        "response_status": report.response_status,
+        "timed_out": report.timed_out,
+        "error_message": report.error,
+        "output": report.output,
+        "is_open": report.phase not in TERMINAL_PHASES,
+        "generation": report.generation,
+        "report_seq": sequence,
+    }
+
+
+def _attempt_row(report: ExecutionReported) -> dict[str, Any]:
+    return {
+        "execution_id": report.facts.execution_id,
+        "redrive": report.redrive,
+        "attempt": report.attempt,
+        "phase": report.phase.value,
+        "phase_order": phase_order(report.phase),
+        "started_at": report.started_at,
+        "completed_at": None if report.phase is Phase.STARTED else report.at,
+        "duration_seconds": report.duration_seconds,
+        "response_status": report.response_status,
+        "error_message": report.error,
+        "executor": report.executor,
+    }

@@ -1,0 +1,183 @@
+"""The part of seeding that is about executions: what must run again, what must not be decided twice."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Any
+
+import structlog
+from nats.js.api import PubAck
+from sqlalchemy import Row, and_, func, select
+from sqlalchemy.sql import Select
+
+from services.gateway.relay import open_order, pack_trigger
+from services.gateway.store.database import Database
+from services.gateway.store.tables import attempts, events, executions, jobs, runs
+from shared.bus import subjects
+from shared.bus.connect import Bus
+from shared.bus.envelope import Outgoing, pack
+from shared.clock import Clock
+from shared.domain.execution import Kind, Phase, Status
+from shared.domain.ids import again_message_id, decision_message_id, report_message_id
+from shared.domain.job import Job
+from shared.events import ExecutionReported, InstantSettled, RunFacts, RunTriggered
+from shared.secretbox import SecretBox
+
+PAGE = 500
+BUS_WAS_LOST = "The message bus lost its store: whether this attempt called its target is not known"
+
+logger = structlog.get_logger()
+
+_unknown_attempts = (
+    select(func.count())
+    .where(attempts.c.execution_id == executions.c.id, attempts.c.phase == Phase.UNKNOWN.value)
+    .scalar_subquery()
+)
+_open = (
+    select(
+        executions,
+        events.c.data["job"].label("job_state"),
+        jobs.c.is_active.label("job_is_active"),
+        runs.c.sealed_order,
+        _unknown_attempts.label("unknown_attempts"),
+    )
+    .outerjoin(
+        events,
+        and_(events.c.aggregate_id == executions.c.job_id, events.c.version == executions.c.job_version),
+    )
+    .outerjoin(jobs, jobs.c.id == executions.c.job_id)
+    .outerjoin(runs, runs.c.execution_id == executions.c.id)
+    .where(executions.c.is_open, ~and_(runs.c.execution_id.is_not(None), runs.c.published_seq.is_(None)))
+    .order_by(executions.c.id)
+    .limit(PAGE)
+)
+
+
+class ExecutionSeeds:
+    """Publishes unfinished executions again and settled instants as settled."""
+
+    def __init__(self, database: Database, bus: Bus, box: SecretBox, clock: Clock) -> None:
+        self._database = database
+        self._bus = bus
+        self._box = box
+        self._clock = clock
+
+    async def publish(self, generation: int, ledgered_until: datetime) -> None:
+        """Everything that the new generation must know of executions; raises `Transient` when the bus fails."""
+        async for rows in self._pages(_open):
+            # Reports first: the claim of the next attempt looks at them.
+            await self._publish_all([self._last_report(row, generation) for row in rows])
+            orders = [self._order(row, generation) for row in rows if not _is_cancelled(row)]
+            await self._publish_all([again(order, generation) for order in orders])
+        settled = (
+            select(executions)
+            .where(executions.c.planned_at > ledgered_until, ~executions.c.is_open)
+            .order_by(executions.c.id)
+            .limit(PAGE)
+        )
+        async for rows in self._pages(settled):
+            await self._publish_all([self._settled(row, generation) for row in rows])
+
+    async def _pages(self, query: Select[Any]) -> AsyncIterator[Sequence[Row[Any]]]:
+        page = query
+        while True:
+            async with self._database.read() as connection:
+                rows = (await connection.execute(page)).all()
+            if not rows:
+                return
+            yield rows
+            page = query.where(executions.c.id > rows[-1].id)
+
+    async def _publish_all(self, messages: Sequence[Outgoing]) -> None:
+        for ack in await self._bus.publish_all(messages):
+            if not isinstance(ack, PubAck):
+                raise ack
+
+    def _last_report(self, row: Row[Any], generation: int) -> Outgoing:
+        """Where the execution stands: cancelled, or its last attempt (the first, if it may have begun) unknown."""
+        phase = Phase.CANCELLED if _is_cancelled(row) else Phase.UNKNOWN
+        attempt = row.attempt if phase is Phase.CANCELLED else max(row.attempt, 1)
+        message_id = report_message_id(row.id, row.redrive, attempt, phase)
+        already_unknown = row.status == Status.UNKNOWN.value
+        report = ExecutionReported(
+            phase=phase,
+            facts=_facts(row),
+            redrive=row.redrive,
+            attempt=attempt,
+            at=self._clock(),
+            started_at=row.started_at,
+            unknown_count=row.unknown_attempts + (0 if already_unknown else 1),
+            error=_cancel_reason(row) if phase is Phase.CANCELLED else BUS_WAS_LOST,
+            generation=generation,
+        )
+        return pack(
+            report,
+            subject=subjects.execution(row.job_id, row.id),
+            source="gateway",
+            event_id=message_id,
+            time=report.at,
+            message_id=message_id,
+        )
+
+    def _order(self, row: Row[Any], generation: int) -> RunTriggered:
+        if row.kind == Kind.MANUAL.value and row.sealed_order is not None:
+            return open_order(self._box, row).model_copy(
+                update={"generation": generation, "redrive": row.redrive}
+            )
+        job = Job.model_validate(row.job_state)
+        return RunTriggered(
+            facts=_facts(row),
+            target=job.target,
+            metadata=job.metadata,
+            timeout_seconds=job.timeout_seconds,
+            generation=generation,
+            redrive=row.redrive,
+        )
+
+    def _settled(self, row: Row[Any], generation: int) -> Outgoing:
+        event = InstantSettled(
+            job_id=row.job_id, execution_id=row.id, planned_at=row.planned_at, generation=generation
+        )
+        message_id = decision_message_id(row.job_id, row.planned_at)
+        return pack(
+            event,
+            subject=subjects.decision(row.job_id),
+            source="gateway",
+            event_id=message_id,
+            time=self._clock(),
+            message_id=message_id,
+        )
+
+
+def again(order: RunTriggered, generation: int) -> Outgoing:
+    """The trigger of an execution that was published in a generation that is gone."""
+    message_id = again_message_id(order.facts.execution_id, generation, 1)
+    return pack_trigger(order, message_id=message_id, source="gateway")
+
+
+def _is_cancelled(row: Row[Any]) -> bool:
+    return _cancel_reason(row) is not None
+
+
+def _cancel_reason(row: Row[Any]) -> str | None:
+    if row.job_is_active is None:
+        return "The job was deleted before it ran"
+    if not row.job_is_active and row.kind == Kind.SCHEDULED.value:
+        return "The job was paused before it ran"
+    return None
+
+
+def _facts(row: Row[Any]) -> RunFacts:
+    return RunFacts(
+        execution_id=row.id,
+        job_id=row.job_id,
+        job_version=row.job_version,
+        job_name=row.job_name,
+        account_id=row.account_id,
+        owner_id=row.owner_id,
+        kind=Kind(row.kind),
+        planned_at=row.planned_at,
+        queue=row.queue,
+        target_kind=row.target_kind,
+        target_label=row.target_label,
+        queued_at=row.queued_at,
+    )

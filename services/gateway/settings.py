@@ -1,0 +1,46 @@
+"""What the gateway reads from its environment, beside the common settings."""
+
+from datetime import timedelta
+from typing import Annotated, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from shared.settings import DEVELOPMENT_SECRET, CommonSettings, Environment, refuse_default_secret
+
+
+class GatewaySettings(CommonSettings):
+    """The gateway is the only service that knows the database and the secrets of the sessions."""
+
+    database_url: SecretStr = SecretStr("sqlite+aiosqlite:///data/jetcron.db")
+    jwt_secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
+    jwt_access_token_expires: Annotated[int, Field(ge=60)] = 3600
+    """Seconds."""
+    jwt_refresh_token_expires: Annotated[int, Field(ge=60)] = 30 * 86_400
+    """Seconds."""
+    allow_default_admin: bool = True
+    cors_origins: str = ""
+    expose_error_details: bool = False
+    webhook_require_https: bool = False
+    scheduler_enabled: bool = True
+
+    @model_validator(mode="after")
+    def _production_is_not_open_to_everybody(self) -> Self:
+        refuse_default_secret(self.environment, "JWT_SECRET_KEY", self.jwt_secret_key)
+        if self.environment is Environment.PRODUCTION and self.expose_error_details:
+            raise ValueError("EXPOSE_ERROR_DETAILS must be off in production")
+        return self
+
+    @property
+    def default_admin_allowed(self) -> bool:
+        """Whether the first start makes the administrator that everybody knows: never in production."""
+        return self.allow_default_admin and self.environment is Environment.DEVELOPMENT
+
+    @property
+    def access_token_lifetime(self) -> timedelta:
+        """How long an access token is good for."""
+        return timedelta(seconds=self.jwt_access_token_expires)
+
+    @property
+    def refresh_token_lifetime(self) -> timedelta:
+        """How long a refresh token is good for."""
+        return timedelta(seconds=self.jwt_refresh_token_expires)

@@ -1,0 +1,101 @@
+"""The scheduler: a warm replica of the timetable, which leads when it holds the lease."""
+
+import asyncio
+from collections.abc import Awaitable
+
+import structlog
+
+from services.scheduler.checkpoint import Fenced
+from services.scheduler.leader import ClockWrong, Leader
+from services.scheduler.replica import Replica
+from services.scheduler.settings import SchedulerSettings
+from shared.bus.connect import Bus
+from shared.bus.fence import Fence
+from shared.bus.lease import Lease, LeaseLost
+from shared.bus.pull import ConsumerGone
+from shared.clock import Clock, utc_now
+from shared.errors import Transient
+from shared.observability import BUS_FAILURES
+from shared.process import instance_name, run_until_stopped
+
+RETRY = 0.5  # seconds
+FENCE_LOOK = 0.2  # seconds
+
+logger = structlog.get_logger()
+
+
+class Scheduler:
+    """One replica."""
+
+    def __init__(self, settings: SchedulerSettings, clock: Clock = utc_now) -> None:
+        self._settings = settings
+        self._clock = clock
+        self._bus = Bus()
+        self._fence = Fence(self._bus)
+        self._name = instance_name()
+        self._lease: Lease | None = None
+
+    async def run(self) -> None:
+        """Work until cancelled, then hand over at once."""
+        try:
+            await self._bus.connect(self._settings.nats_url.get_secret_value(), "jetcron scheduler")
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(self._fence.follow())
+                tasks.create_task(self._work())
+        finally:
+            if self._lease is not None:
+                await self._lease.release()
+            await self._bus.close()
+
+    async def _work(self) -> None:
+        if not self._settings.scheduler_enabled:
+            logger.warning("SCHEDULER_ENABLED is false: this replica never leads", action="start")
+            await asyncio.Event().wait()
+        while True:
+            generation = await self._fence.wait()
+            await self._while_current(generation, self._one_term(generation))
+            await asyncio.sleep(RETRY)
+
+    async def _while_current(self, generation: int, work: Awaitable[None]) -> None:
+        """Wait for the work, or end it when the store has a new generation."""
+        task = asyncio.ensure_future(work)
+        try:
+            while not task.done():
+                await asyncio.wait({task}, timeout=FENCE_LOOK)
+                if self._fence.generation not in (None, generation):
+                    logger.warning("a new generation: starting over", action="start")
+                    return
+            task.result()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _one_term(self, generation: int) -> None:
+        """Load, follow, and when elected lead; returns when the leadership is over, to start over with a fresh view."""
+        replica = Replica(self._bus, generation)
+        await replica.load()
+        following = [
+            asyncio.create_task(replica.follow_jobs()),
+            asyncio.create_task(replica.follow_checkpoint()),
+        ]
+        lease = Lease(self._bus, self._name, self._settings.scheduler_lease_seconds, self._clock)
+        self._lease = lease
+        try:
+            grant = await lease.acquire()
+            replica.leads = True
+            await self._fence.wait()
+            leader = Leader(self._bus, self._fence, lease, replica, generation, self._name, self._clock)
+            await leader.lead(grant.server_offset, self._settings.scheduler_poll_seconds)
+        except* (LeaseLost, Fenced, ClockWrong, Transient, ConsumerGone, *BUS_FAILURES) as ended:
+            logger.warning("no longer leading", action="lead", reason=repr(ended.exceptions[0]))
+        finally:
+            for task in following:
+                task.cancel()
+            await asyncio.gather(*following, return_exceptions=True)
+            await lease.release()
+
+
+def run() -> None:
+    """Run a scheduler until it is told to stop."""
+    settings = SchedulerSettings()
+    run_until_stopped("scheduler", settings, Scheduler(settings).run())

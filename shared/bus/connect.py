@@ -1,0 +1,133 @@
+"""One connection to the bus per process: it waits for the server at the start and reconnects for ever."""
+
+import asyncio
+from collections.abc import Iterable
+
+import structlog
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext
+from nats.js.api import PubAck, RawStreamMsg
+from nats.js.errors import APIError, NotFoundError
+
+from shared.bus.envelope import Outgoing
+from shared.errors import Transient
+
+PUBLISH_TIMEOUT = 5.0  # seconds
+CONCURRENT_PUBLISHES = 128
+RECONNECT_WAIT = 0.25  # seconds
+WRONG_LAST_SEQUENCE = 10071
+NO_MESSAGE_FOUND = 10037
+
+logger = structlog.get_logger()
+
+
+class WrongLastSequence(Exception):
+    """Somebody else wrote to the subject since its expected last message."""
+
+
+class Unpublished(Transient):
+    """The stream did not acknowledge: it may hold the message or not."""
+
+
+class Bus:
+    """The connection, JetStream, and publishing with an answer that is one of three: stored, conflict, unknown."""
+
+    def __init__(self) -> None:
+        self.nc = Client()
+        self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
+        self.disconnects = 0
+        """How often the connection was lost; a change means that the server may have restarted."""
+        self._connected = asyncio.Event()
+        self._slots = asyncio.Semaphore(CONCURRENT_PUBLISHES)
+
+    async def connect(self, url: str, name: str) -> None:
+        """Connect, waiting for the server as long as it takes."""
+
+        async def on_disconnect() -> None:
+            self.disconnects += 1
+            self._connected.clear()
+            logger.warning("the bus is out of reach", action="bus_disconnected")
+
+        async def on_reconnect() -> None:
+            self._connected.set()
+            logger.info("the bus is back", action="bus_reconnected")
+
+        async def on_error(error: Exception) -> None:
+            logger.debug("bus error", action="bus_error", error=repr(error))
+
+        wait = RECONNECT_WAIT
+        while True:
+            try:
+                await self.nc.connect(
+                    url,
+                    name=name,
+                    connect_timeout=5,
+                    max_reconnect_attempts=-1,
+                    reconnect_time_wait=RECONNECT_WAIT,  # type: ignore[arg-type] # annotated int, used as seconds
+                    ping_interval=5,
+                    max_outstanding_pings=2,
+                    disconnected_cb=on_disconnect,
+                    reconnected_cb=on_reconnect,
+                    error_cb=on_error,
+                )
+                self._connected.set()
+                return
+            except (OSError, NatsError, TimeoutError) as error:
+                logger.warning("waiting for the bus", action="bus_waiting", error=repr(error))
+                self.nc = Client()
+                self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
+                await asyncio.sleep(wait)
+                wait = min(wait * 2, 5.0)
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether the server can be reached as far as this side knows."""
+        return self._connected.is_set() and self.nc.is_connected
+
+    async def wait_connected(self) -> None:
+        """Return once the server can be reached."""
+        await self._connected.wait()
+
+    async def close(self) -> None:
+        """Send what is buffered and close; safe when the server is gone."""
+        if not self.nc.is_closed:
+            try:
+                async with asyncio.timeout(2):
+                    await self.nc.flush()
+            except (NatsError, TimeoutError, OSError) as error:
+                logger.debug("could not flush", action="bus_closing", error=repr(error))
+            await self.nc.close()
+
+    async def publish(self, message: Outgoing) -> PubAck:
+        """Store a message; returns the stream's acknowledgement.
+
+        Raises `WrongLastSequence` when the compare-and-set lost, `Unpublished` when there was no answer or a refusal.
+        """
+        async with self._slots:
+            try:
+                return await self.js.publish(message.subject, message.body, headers=dict(message.headers))
+            except APIError as error:
+                if error.err_code == WRONG_LAST_SEQUENCE:
+                    raise WrongLastSequence(message.subject) from error
+                raise Unpublished(f"the stream refused {message.subject}: {error.description}") from error
+            except (NatsError, TimeoutError, OSError) as error:
+                raise Unpublished(f"no acknowledgement for {message.subject}: {error!r}") from error
+
+    async def publish_all(self, messages: Iterable[Outgoing]) -> list[PubAck | BaseException]:
+        """Publish concurrently; the answers are in the order of the messages."""
+        return await asyncio.gather(*(self.publish(message) for message in messages), return_exceptions=True)
+
+    async def last(self, stream: str, subject: str) -> RawStreamMsg | None:
+        """The newest message of a subject, read from the stream's leader; None when there is none.
+
+        Raises `Transient` when the stream cannot be asked.
+        """
+        try:
+            return await self.js.get_last_msg(stream, subject)
+        except NotFoundError as error:
+            if error.err_code == NO_MESSAGE_FOUND:
+                return None
+            raise Transient(f"stream {stream} is not there") from error
+        except (NatsError, APIError, TimeoutError, OSError) as error:
+            raise Transient(f"stream {stream} cannot be read: {error!r}") from error

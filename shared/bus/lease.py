@@ -1,0 +1,125 @@
+"""A lease in a JetStream bucket: one holder, renewed by compare-and-set, gone by itself when nobody renews it.
+
+The key has a time to live of whole seconds. When it ends, or the holder gives it up, the server leaves a marker;
+taking over is a compare-and-set on that marker's revision (ADR-8, ADR-43 per-message TTL). The revision of the
+election is the term. A lease alone stops no paused holder: what it guards has its own compare-and-set.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+
+import orjson
+import structlog
+
+from shared.bus.connect import Bus, Unpublished, WrongLastSequence
+from shared.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, Outgoing
+from shared.bus.streams import SCHEDULER_STREAM, bucket_subject
+from shared.bus.subjects import LEASE_KEY, SCHEDULER_BUCKET
+from shared.clock import Clock
+from shared.errors import Transient
+
+SAFETY_MARGIN = 0.25  # seconds by which the holder stops before the key can be gone
+
+logger = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Grant:
+    """A won election."""
+
+    term: int
+    server_offset: float
+    """Server time minus local time at the election, in seconds."""
+
+
+class LeaseLost(Exception):
+    """The lease is somebody else's now, or could not be renewed in time."""
+
+
+class Lease:
+    """One candidate's side of the lease."""
+
+    def __init__(self, bus: Bus, holder: str, ttl_seconds: int, clock: Clock) -> None:
+        self._bus = bus
+        self._holder = holder
+        self._ttl = ttl_seconds
+        self._clock = clock
+        self._subject = bucket_subject(SCHEDULER_BUCKET, LEASE_KEY)
+        self._revision = 0
+        self._renewed_at = clock()
+        self._deadline = 0.0
+
+    @property
+    def is_held(self) -> bool:
+        """Whether the lease is certainly still ours, by a clock that nobody sets back."""
+        return time.monotonic() < self._deadline
+
+    @property
+    def renew_interval(self) -> float:
+        """Seconds between renewals."""
+        return self._ttl / 3
+
+    async def acquire(self) -> Grant:
+        """Return once this candidate leads. Waits through outages."""
+        while True:
+            try:
+                last = await self._bus.last(SCHEDULER_STREAM, self._subject)
+                vacant = last is None or not last.data
+                if vacant and await self._try(last.seq or 0 if last is not None else 0):
+                    return Grant(term=self._revision, server_offset=await self.server_offset())
+            except (Transient, LeaseLost) as error:
+                logger.debug("the lease cannot be read", action="lease", error=str(error))
+            await asyncio.sleep(self._ttl / 8)
+
+    async def renew(self) -> None:
+        """Extend the lease; raises `LeaseLost` when it is somebody else's or time has run out."""
+        try:
+            if await self._try(self._revision):
+                return
+        except Unpublished as error:
+            if self.is_held:
+                logger.warning("the lease was not renewed, trying again", action="lease", error=error.message)
+                return
+        self._deadline = 0.0
+        raise LeaseLost(f"{self._holder} no longer leads")
+
+    async def release(self) -> None:
+        """Hand over at once: leave a marker that a follower can take over from."""
+        if not self.is_held:
+            return
+        self._deadline = 0.0
+        headers = {
+            "KV-Operation": "PURGE",
+            "Nats-TTL": "5s",
+            EXPECTED_LAST_SUBJECT_SEQUENCE: str(self._revision),
+        }
+        try:
+            await self._bus.publish(Outgoing(subject=self._subject, body=b"", headers=headers))
+        except (WrongLastSequence, Unpublished) as error:
+            logger.info("the lease was gone already", action="lease", error=repr(error))
+
+    async def server_offset(self) -> float:
+        """Server time minus local time in seconds, as of the newest renewal; raises `LeaseLost` when it is gone."""
+        last = await self._bus.last(SCHEDULER_STREAM, self._subject)
+        if last is None or last.seq != self._revision or last.time is None:
+            raise LeaseLost("the lease changed hands")
+        return (last.time - self._renewed_at).total_seconds()
+
+    async def _try(self, expected: int) -> bool:
+        asked = time.monotonic()
+        self._renewed_at = self._clock()
+        body = orjson.dumps({"holder": self._holder, "renewed_at": self._renewed_at})
+        headers = {"Nats-TTL": f"{self._ttl}s", EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
+        try:
+            ack = await self._bus.publish(Outgoing(subject=self._subject, body=body, headers=headers))
+        except WrongLastSequence:
+            # Our own renewal may have been stored although its answer was lost.
+            last = await self._bus.last(SCHEDULER_STREAM, self._subject)
+            if last is None or not last.data or last.seq is None or last.data != body:
+                return False
+            self._revision = last.seq
+        else:
+            self._revision = ack.seq
+        self._deadline = asked + self._ttl - SAFETY_MARGIN
+        return True

@@ -1,0 +1,67 @@
+"""Every subject, stream, bucket and durable name, with the service that writes it.
+
+| subject | writers |
+|---|---|
+| `jetcron.events.<aggregate>.<id>` | gateway (relay, seeding) |
+| `jetcron.triggers.<queue>.<job_id>` | scheduler (planned runs), gateway (asked-for runs, runs published again) |
+| `jetcron.decisions.<job_id>` | scheduler |
+| `jetcron.checkpoint` | scheduler |
+| `jetcron.executions.<job_id>.<execution_id>` | executor; gateway (`unknown`, `cancelled` when seeding) |
+| `jetcron.inbox.<user_id>` | notifier |
+"""
+
+from uuid import UUID
+
+EVENTS = "EVENTS"
+JOBS = "JOBS"
+TRIGGERS = "TRIGGERS"
+EXECUTIONS = "EXECUTIONS"
+INBOX = "INBOX"
+
+SCHEDULER_BUCKET = "scheduler"
+FENCE_BUCKET = "fence"
+LEASE_KEY = "lease"
+CHECKPOINT_KEY = "checkpoint"
+GENERATION_KEY = "generation"
+
+JOB_EVENTS = "jetcron.events.job.*"
+ALL_EVENTS = "jetcron.events.>"
+SEEDED = "jetcron.events.job._seeded"
+ALL_TRIGGERS = "jetcron.triggers.>"
+ALL_DECISIONS = "jetcron.decisions.>"
+CHECKPOINT = "jetcron.checkpoint"
+ALL_EXECUTIONS = "jetcron.executions.>"
+ALL_INBOX = "jetcron.inbox.>"
+
+NOTIFIER_DURABLE = "notifier"
+INBOX_DURABLE = "gateway-inbox"
+
+
+def executor_durable(queue: str) -> str:
+    """The durable consumer of one queue's triggers."""
+    return f"executor-{queue}"
+
+
+def event(aggregate: str, aggregate_id: UUID) -> str:
+    """Where an aggregate's events go."""
+    return f"jetcron.events.{aggregate}.{aggregate_id}"
+
+
+def trigger(queue: str, job_id: UUID | str) -> str:
+    """Where runs go; `*` stands for all of a queue or of a job."""
+    return f"jetcron.triggers.{queue}.{job_id}"
+
+
+def decision(job_id: UUID) -> str:
+    """Where decisions not to run (yet) go."""
+    return f"jetcron.decisions.{job_id}"
+
+
+def execution(job_id: UUID, execution_id: UUID) -> str:
+    """Where the reports of one execution go; its last message is the claim on it."""
+    return f"jetcron.executions.{job_id}.{execution_id}"
+
+
+def inbox(user_id: UUID) -> str:
+    """Where a user's notifications go."""
+    return f"jetcron.inbox.{user_id}"

@@ -1,0 +1,91 @@
+"""What a cron expression says, in plain English."""
+
+from shared.domain.cron import Cron, numbers, parse
+
+_MAX_TIMES = 6  # as many times of day are named one by one
+_ALL_MINUTES, _ALL_HOURS = (1 << 60) - 1, (1 << 24) - 1
+_ALL_DAYS, _ALL_MONTHS, _ALL_WEEKDAYS = (1 << 32) - 2, (1 << 13) - 2, (1 << 7) - 1
+_MONTHS = (
+    "", "January", "February", "March", "April", "May", "June",
+    "July", "August", "September", "October", "November", "December",
+)  # fmt: skip
+_WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
+
+
+def describe(expression: str) -> str:
+    """The expression in words, such as "At 09:00 on Monday through Friday"; InvalidSchedule if it cannot be parsed."""
+    cron = parse(expression)
+    return " ".join(part for part in (_times(cron), _days(cron)) if part)
+
+
+def _times(cron: Cron) -> str:
+    minutes, hours = numbers(cron.minutes), numbers(cron.hours)
+    every_hour = cron.hours == _ALL_HOURS
+    if (gap := _rhythm(minutes, 60)) is not None and len(minutes) > 1:
+        every = "Every minute" if gap == 1 else f"Every {gap} minutes"
+        if every_hour:
+            return every
+        if _is_run(hours):
+            return f"{every} from {hours[0]:02}:00 through {hours[-1]:02}:59"
+        return f"{every} past {_counted('hour', hours)}"
+    if every_hour:
+        return "Every hour" if minutes == [0] else f"At {_counted('minute', minutes)} past every hour"
+    if len(minutes) == 1 and len(hours) > 2 and (gap := _rhythm(hours, 24)) is not None:
+        return f"Every {gap} hours" + (f" at minute {minutes[0]}" if minutes != [0] else "")
+    if len(minutes) * len(hours) <= _MAX_TIMES:
+        return "At " + _joined([f"{hour:02}:{minute:02}" for hour in hours for minute in minutes])
+    return f"At {_counted('minute', minutes)} past {_counted('hour', hours)}"
+
+
+def _days(cron: Cron) -> str:
+    months = "" if cron.months == _ALL_MONTHS else _spoken(numbers(cron.months), _MONTHS)
+    dated, weekly = cron.days != _ALL_DAYS, cron.weekdays != _ALL_WEEKDAYS
+    if not cron.both_days and not (dated and weekly):  # either one suffices, and one of them is every day
+        dated = weekly = False
+    weekdays = _spoken(numbers(cron.weekdays), _WEEKDAYS)
+    dates = f"on {_counted('day', numbers(cron.days))} of {months or 'every month'}"
+    if dated and weekly:
+        either = f"{dates} if it is {weekdays}" if cron.both_days else f"{dates} or on {weekdays}"
+        return f"{either} in {months}" if months and not cron.both_days else either
+    if dated:
+        return dates
+    day = f"on {weekdays}" if weekly else ("every day" if _names_times(cron) else "")
+    return " ".join(part for part in (day, f"in {months}" if months else "") if part)
+
+
+def _names_times(cron: Cron) -> bool:
+    """Whether the times are those of a day, so that it must be said which days."""
+    return cron.hours != _ALL_HOURS and _times(cron).startswith("At ")
+
+
+def _rhythm(values: list[int], size: int) -> int | None:
+    """The constant distance between the values, if they go on evenly from 0 and over the end; else None."""
+    gap = size // len(values)
+    return gap if values == list(range(0, size, gap)) else None
+
+
+def _is_run(values: list[int]) -> bool:
+    return values == list(range(values[0], values[-1] + 1))
+
+
+def _counted(noun: str, values: list[int]) -> str:
+    return f"{noun}{'s' if len(values) > 1 else ''} {_spoken(values)}"
+
+
+def _spoken(values: list[int], names: tuple[str, ...] | None = None) -> str:
+    """Numbers or their names as a list, with three and more neighbours as a range."""
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and runs[-1][-1] == value - 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    words = []
+    for run in runs:
+        said = [names[value] if names else str(value) for value in run]
+        words += [f"{said[0]} through {said[-1]}"] if len(said) > 2 else said
+    return _joined(words)
+
+
+def _joined(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}"

@@ -1,0 +1,79 @@
+"""A job as everybody sees it: the state that job events carry whole, before and after each change."""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Any, Literal, TypeAlias
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+from shared.domain.schedule import Schedule, next_fire
+
+DEFAULT_ACCOUNT_ID = UUID("00000000-0000-4000-8000-000000000001")
+DEFAULT_QUEUE = "default"
+DEFAULT_TIMEOUT_SECONDS = 30.0
+MAX_TIMEOUT_SECONDS = 300.0
+
+
+class HttpMethod(StrEnum):
+    """The methods that a webhook may be called with."""
+
+    GET = "GET"
+    POST = "POST"
+
+
+class WebhookTarget(BaseModel):
+    """An HTTP call. A POST without a body of its own sends the job, the execution and the metadata as JSON."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["webhook"] = "webhook"
+    url: str
+    method: HttpMethod = HttpMethod.GET
+
+    @property
+    def label(self) -> str:
+        """How the target is shown in lists."""
+        return self.url
+
+
+Target: TypeAlias = Annotated[WebhookTarget, Field()]
+
+
+class Notifications(BaseModel):
+    """Whom to tell what, beside the owner's inbox."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    email_enabled: bool = False
+    emails: tuple[str, ...] = ()
+    on_success: bool = False
+
+
+class Job(BaseModel):
+    """One version of a job. `effective_at` is the instant from which this version is in force."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: UUID
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+    name: str
+    schedule: Schedule
+    target: Target
+    metadata: dict[str, Any] = Field(default_factory=dict)
+    category: str = "general"
+    pic_team: str | None = None
+    notifications: Notifications = Notifications()
+    queue: str = DEFAULT_QUEUE
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    misfire_grace_seconds: int = 3600
+    owner_id: UUID
+    is_active: bool = True
+    version: int
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    effective_at: AwareDatetime
+
+    def next_instant(self, after: datetime) -> datetime | None:
+        """The first planned instant strictly after `after`; None while paused and after the last one."""
+        return next_fire(self.schedule, after) if self.is_active else None

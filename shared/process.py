@@ -1,0 +1,38 @@
+"""How a service runs as a process: its name, its event loop, and how it is told to stop."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Coroutine
+from uuid import uuid4
+
+import structlog
+import uvloop
+
+from shared.observability import configure_logging
+from shared.settings import CommonSettings
+
+logger = structlog.get_logger()
+
+
+def instance_name() -> str:
+    """A name that no other process has or had."""
+    return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
+
+
+def run_until_stopped(service: str, settings: CommonSettings, work: Coroutine[None, None, None]) -> None:
+    """Run a service's work on uvloop; SIGTERM and SIGINT cancel it, and it ends in its own time."""
+    configure_logging(settings, service)
+    uvloop.run(_main(work))
+
+
+async def _main(work: Coroutine[None, None, None]) -> None:
+    task = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for stop in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(stop, task.cancel)
+    try:
+        await task
+    except asyncio.CancelledError:
+        logger.info("stopped", action="stop")
