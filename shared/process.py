@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import zoneinfo
 from collections.abc import Coroutine
 from uuid import uuid4
 
@@ -21,9 +22,15 @@ def instance_name() -> str:
     return f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:6]}"
 
 
+def prepare_process(settings: CommonSettings, service: str) -> None:
+    """Logs, and the time zones: every replica must plan alike, so the packaged ones are used, not the machine's."""
+    zoneinfo.reset_tzpath(to=())
+    configure_logging(settings, service)
+
+
 def run_until_stopped(service: str, settings: CommonSettings, work: Coroutine[None, None, None]) -> None:
     """Run a service's work on uvloop; SIGTERM and SIGINT cancel it, and it ends in its own time."""
-    configure_logging(settings, service)
+    prepare_process(settings, service)
     uvloop.run(_main(work))
 
 

@@ -24,7 +24,8 @@ from shared.settings import CommonSettings, Environment
 
 SERVICES = ("gateway", "scheduler", "executor", "notifier")
 # Together with what a killed process takes to vanish, all is over within 20 seconds.
-SERVICES_GRACE_SECONDS = 15.0
+SERVICES_GRACE_SECONDS = 10.0
+GATEWAY_GRACE_SECONDS = 5.0
 NATS_GRACE_SECONDS = 2.0
 NATS_READY_SECONDS = 120.0  # it reads its store before it listens
 NATS_PORTS_TRIED = 5
@@ -97,10 +98,12 @@ async def _run(options: UpOptions, environment: Mapping[str, str], data_dir: Pat
         port = nats_server.free_port()
         nats = _nats(data_dir, port, password)
         url = {"NATS_URL": nats_server.nats_url(port, password)}
-        services = [_service(name, options, {**environment, **url}) for name in SERVICES]
+        gateway, *services = [_service(name, options, {**environment, **url}) for name in SERVICES]
         supervisor = Supervisor(
             [
                 Stage(programs=[nats], grace_seconds=NATS_GRACE_SECONDS),
+                # The gateway outlives the others, to record what they had to say in the end.
+                Stage(programs=[gateway], grace_seconds=GATEWAY_GRACE_SECONDS),
                 Stage(programs=services, grace_seconds=SERVICES_GRACE_SECONDS),
             ],
             output,

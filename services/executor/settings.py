@@ -20,7 +20,7 @@ class ExecutorSettings(CommonSettings):
     executor_concurrency: Annotated[int, Field(ge=1, le=1_000)] = 128
     """Calls at once in this process."""
     executor_concurrency_per_host: Annotated[int, Field(ge=1, le=1_000)] = 32
-    executor_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 10.0
+    executor_grace_seconds: Annotated[float, Field(ge=0, le=60)] = 8.0
     """How long running calls may go on after the process was told to stop."""
 
     @field_validator("webhook_allowed_networks", mode="before")

@@ -39,14 +39,17 @@ class Bus:
         self.disconnects = 0
         """How often the connection was lost; a change means that the server may have restarted."""
         self._connected = asyncio.Event()
+        self._closing = False
         self._slots = asyncio.Semaphore(CONCURRENT_PUBLISHES)
 
     async def connect(self, url: str, name: str) -> None:
-        """Connect, waiting for the server as long as it takes."""
+        """Connect to one of the servers (URLs separated by commas), waiting as long as it takes."""
 
         async def on_disconnect() -> None:
             self.disconnects += 1
             self._connected.clear()
+            if self._closing:
+                return
             logger.warning("the bus is out of reach", action="bus_disconnected")
 
         async def on_reconnect() -> None:
@@ -60,7 +63,7 @@ class Bus:
         while True:
             try:
                 await self.nc.connect(
-                    url,
+                    servers(url),
                     name=name,
                     connect_timeout=5,
                     max_reconnect_attempts=-1,
@@ -75,6 +78,8 @@ class Bus:
                 return
             except (OSError, NatsError, TimeoutError) as error:
                 logger.warning("waiting for the bus", action="bus_waiting", error=repr(error))
+                # A client whose first connection was refused halfway keeps its socket.
+                await self.nc.close()
                 self.nc = Client()
                 self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
                 await asyncio.sleep(wait)
@@ -91,6 +96,7 @@ class Bus:
 
     async def close(self) -> None:
         """Send what is buffered and close; safe when the server is gone."""
+        self._closing = True
         if not self.nc.is_closed:
             try:
                 async with asyncio.timeout(2):
@@ -131,3 +137,8 @@ class Bus:
             raise Transient(f"stream {stream} is not there") from error
         except (NatsError, APIError, TimeoutError, OSError) as error:
             raise Transient(f"stream {stream} cannot be read: {error!r}") from error
+
+
+def servers(url: str) -> list[str]:
+    """The servers of a cluster, as they stand in NATS_URL."""
+    return [one.strip() for one in url.split(",") if one.strip()]

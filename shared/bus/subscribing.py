@@ -13,7 +13,7 @@ from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.msg import Msg
 
-from shared.bus.connect import Bus
+from shared.bus.connect import Bus, servers
 from shared.bus.envelope import unpack
 from shared.bus.fence import Fence
 from shared.bus.streams import wait_for_consumer
@@ -56,7 +56,7 @@ async def subscribe(
 
 def make_broker(url: str, *, stream: str, subject: str, durable: str, handler: Handler) -> NatsBroker:
     """A broker with one batch subscriber on an existing durable."""
-    broker = NatsBroker(url, logger=None, graceful_timeout=5.0)
+    broker = NatsBroker(servers(url), logger=None, graceful_timeout=5.0)
 
     @broker.subscriber(
         subject,

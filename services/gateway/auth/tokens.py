@@ -96,9 +96,7 @@ class Tokens:
             "role": user.role,
         }
         text = jwt.encode(payload, self._key, algorithm=ALGORITHM)
-        return IssuedToken(
-            text=text, jti_hash=fingerprint(jti), issued_at=issued_at, expires_at=expires_at
-        )
+        return IssuedToken(text=text, jti_hash=fingerprint(jti), issued_at=issued_at, expires_at=expires_at)
 
     def read(self, kind: TokenKind, text: str) -> Claims:
         """The claims of a token that is signed, whole, of this kind and in time; raises `InvalidToken`."""
@@ -107,7 +105,7 @@ class Tokens:
                 text, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_OPTIONS
             )
             claims = Claims.model_validate(payload)
-        except (jwt.InvalidTokenError, ValidationError) as error:
+        except (jwt.InvalidTokenError, ValidationError, RecursionError) as error:
             raise InvalidToken from error
         now = self._clock()
         in_time = claims.iat <= (now + CLOCK_SKEW).timestamp() and now.timestamp() < claims.exp

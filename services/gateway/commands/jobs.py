@@ -1,7 +1,8 @@
 """Commands on jobs: create, change, delete. The rules are in `domain.job`; here are the facts that they need."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
@@ -16,6 +17,8 @@ from services.gateway.store.event_store import Context
 from services.gateway.store.read_models import JOBS
 from services.gateway.store.tables import jobs
 from shared.domain.job import DEFAULT_ACCOUNT_ID, Job
+
+Prepare: TypeAlias = Callable[[AsyncConnection, JobState], Awaitable[JobCommand]]
 
 
 async def create_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID, actor: Actor) -> Job:
@@ -42,7 +45,7 @@ async def create_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID
         name_taken = await _is_name_taken(connection, job.name, job.id)
         return CreateJob(job=job, actor=actor, now=now, name_taken=name_taken)
 
-    return _existing(await _execute(gateway, job.id, prepare, actor), job.id)
+    return _existing(await _execute(gateway, job.id, prepare, actor, now), job.id)
 
 
 async def update_job(gateway: Gateway, job_id: UUID, fields: Mapping[str, Any], actor: Actor) -> Job:
@@ -58,7 +61,7 @@ async def update_job(gateway: Gateway, job_id: UUID, fields: Mapping[str, Any], 
         changes = _merged(state.job, fields) if state.job is not None else {}
         return UpdateJob(job_id=job_id, changes=changes, actor=actor, now=now, name_taken=name_taken)
 
-    return _existing(await _execute(gateway, job_id, prepare, actor), job_id)
+    return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
 
 
 async def delete_job(gateway: Gateway, job_id: UUID, actor: Actor) -> str:
@@ -71,12 +74,12 @@ async def delete_job(gateway: Gateway, job_id: UUID, actor: Actor) -> str:
         name = state.job.name if state.job is not None else ""
         return DeleteJob(job_id=job_id, actor=actor, now=now)
 
-    await _execute(gateway, job_id, prepare, actor)
+    await _execute(gateway, job_id, prepare, actor, now)
     return name
 
 
-async def _execute(gateway: Gateway, job_id: UUID, prepare: Any, actor: Actor) -> JobState:
-    context = Context(actor=actor.name, at=gateway.clock(), correlation_id=str(uuid4()))
+async def _execute(gateway: Gateway, job_id: UUID, prepare: Prepare, actor: Actor, now: datetime) -> JobState:
+    context = Context(actor=actor.name, at=now, correlation_id=str(uuid4()))
     return await gateway.event_store.execute(JOBS, job_id, prepare, context)
 
 

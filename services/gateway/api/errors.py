@@ -1,0 +1,153 @@
+"""Errors as v2 shows them: `{"error", "message", "details"?}`. One place maps a family of errors to its status."""
+
+import json
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+
+from shared.errors import (
+    Conflict,
+    Forbidden,
+    JetcronError,
+    NotFound,
+    RuleViolation,
+    Transient,
+    Unauthenticated,
+)
+
+RETRY_AFTER_SECONDS = 5
+INVALID_REQUEST = RuleViolation.title
+TOO_LARGE = "Request too large"
+
+_STATUS: tuple[tuple[type[JetcronError], HTTPStatus], ...] = (
+    (RuleViolation, HTTPStatus.BAD_REQUEST),
+    (Unauthenticated, HTTPStatus.UNAUTHORIZED),
+    (Forbidden, HTTPStatus.FORBIDDEN),
+    (NotFound, HTTPStatus.NOT_FOUND),
+    (Conflict, HTTPStatus.CONFLICT),
+    (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
+)
+_EXTRA_HEADERS: dict[HTTPStatus, dict[str, str]] = {
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": "Bearer"},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
+}
+# The framework's own errors, and what they say, in our words.
+_TITLES = {404: NotFound.title, 405: "Method not allowed", 413: TOO_LARGE}
+_MESSAGES = {
+    "Not Found": "There is nothing at this path",
+    "Method Not Allowed": "This path does not take this method",
+}
+_MEANING = {
+    400: "The request does not validate, or contradicts a rule; nothing was changed.",
+    401: "The token is missing, invalid, expired or revoked.",
+    403: "The caller's role, or not owning the job, forbids it.",
+    404: "There is no such thing.",
+    409: "Somebody else's change came first.",
+    413: "The body is too large.",
+    503: "The database does not answer; try again after `Retry-After` seconds.",
+}
+
+
+class ErrorBody(BaseModel):
+    """What every error looks like."""
+
+    error: str = Field(description="What kind of error it is, in a few words that do not change.")
+    message: str = Field(description="What went wrong, for people.")
+    details: dict[str, str] | None = Field(default=None, description="What is wrong with which field.")
+
+
+def error_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The error responses of a route, for its OpenAPI page; `default` stands for those that any route may give."""
+    documented: dict[int | str, dict[str, Any]] = {
+        status: {"model": ErrorBody, "description": _MEANING[status]} for status in (*statuses, 503)
+    }
+    documented["default"] = {"model": ErrorBody, "description": "Any other error."}
+    return documented
+
+
+def error_response(
+    status: int,
+    error: str,
+    message: str,
+    details: Mapping[str, str] | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Response:
+    """An error in its form."""
+    body: dict[str, Any] = {"error": error, "message": message}
+    if details:
+        body["details"] = dict(details)
+    # Escaped: a field's name may hold what is no valid UTF-8.
+    content = json.dumps(body, separators=(",", ":")).encode()
+    return Response(content, status_code=status, media_type="application/json", headers=dict(headers or {}))
+
+
+def unexpected_error_response(error: Exception, *, expose_details: bool) -> Response:
+    """What nobody foresaw: the caller learns nothing of it unless this is a developer's machine."""
+    message = f"{type(error).__name__}: {error}" if expose_details else "An unexpected error occurred"
+    return error_response(HTTPStatus.INTERNAL_SERVER_ERROR, "Internal server error", message)
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the application answer every foreseen error in its form."""
+    app.add_exception_handler(JetcronError, _on_jetcron_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid_request)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+
+
+async def _on_jetcron_error(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, JetcronError):
+        raise error
+    for family, status in _STATUS:
+        if isinstance(error, family):
+            return error_response(
+                status, error.title, error.message, error.details, _EXTRA_HEADERS.get(status)
+            )
+    raise error
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    title = _TITLES.get(error.status_code, HTTPStatus(error.status_code).phrase)
+    message = _MESSAGES.get(str(error.detail), str(error.detail))
+    return error_response(error.status_code, title, message, headers=error.headers)
+
+
+async def _on_invalid_request(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    problems = [(_field(problem["loc"]), _reason(problem)) for problem in error.errors()]
+    message = "; ".join(f"{field}: {reason}" if field else reason for field, reason in problems)
+    details = {field: reason for field, reason in problems if field}
+    return error_response(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, message, details)
+
+
+def _field(place: tuple[Any, ...]) -> str:
+    # The first part says where it stood (body, query); in malformed JSON the second one is a number of characters.
+    return ".".join(str(part) for part in place[1:]) if not _is_offset(place) else ""
+
+
+def _is_offset(place: tuple[Any, ...]) -> bool:
+    return len(place) == 2 and isinstance(place[1], int)
+
+
+def _reason(problem: Mapping[str, Any]) -> str:
+    """Pydantic's message in our words where its own speak of Python."""
+    match problem["type"]:
+        case "missing" if problem["loc"] == ("body",):
+            return "The request needs a JSON body"
+        case "missing":
+            return "is required"
+        case "extra_forbidden":
+            return "is not a known field"
+        case "json_invalid":
+            return f"The body is not valid JSON: {problem['ctx']['error']}"
+        case "model_attributes_type":
+            return "The body must be a JSON object, sent as Content-Type: application/json"
+        case _:
+            return str(problem["msg"]).removeprefix("Value error, ")

@@ -1,0 +1,145 @@
+"""The gateway: HTTP, and beside it the work that keeps SQL and the bus together."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+import structlog
+import uvicorn
+from fastapi import APIRouter, FastAPI
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+
+from services.gateway.api.boundary import BodyLimit, ErrorBoundary
+from services.gateway.api.errors import install_error_handlers
+from services.gateway.api.v2 import auth, executions, health, jobs, notifications
+from services.gateway.background import cancel, keep_running
+from services.gateway.commands.users import ensure_default_admin
+from services.gateway.gateway import Gateway, make_gateway
+from services.gateway.inbox import Inbox
+from services.gateway.settings import GatewaySettings
+from services.gateway.store.migrate import upgrade
+from shared.clock import Clock, utc_now
+from shared.errors import Transient
+from shared.observability import configure_logging
+
+GRACEFUL_SHUTDOWN_SECONDS = 5
+DATABASE_RETRY = 1.0  # seconds
+
+logger = structlog.get_logger()
+
+
+def run(host: str, port: int) -> None:
+    """Serve until a signal; the settings come from the environment."""
+    settings = GatewaySettings()
+    configure_logging(settings, "gateway")
+    uvicorn.run(
+        build_app(settings),
+        host=host,
+        port=port,
+        loop="uvloop",
+        http="httptools",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+    )
+
+
+def build_app(settings: GatewaySettings, clock: Clock = utc_now) -> FastAPI:
+    """The application; nothing is connected before its lifespan begins."""
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        gateway = make_gateway(settings, clock)
+        try:
+            await _prepare(gateway)
+            app.state.gateway = gateway
+            async with _background_work(gateway):
+                yield
+        finally:
+            await gateway.close()
+
+    app = FastAPI(
+        title="jetcron",
+        summary="A job scheduler that accounts for every planned instant.",
+        version=version("jetcron"),
+        openapi_url="/api/v2/openapi.json",
+        lifespan=lifespan,
+        middleware=[
+            *_cors(settings.cors_origins),
+            Middleware(ErrorBoundary, expose_details=settings.expose_error_details),
+            Middleware(BodyLimit),
+        ],
+    )
+    install_error_handlers(app)
+    app.include_router(_v2(), prefix="/api/v2")
+    return app
+
+
+def _v2() -> APIRouter:
+    router = APIRouter()
+    for part in (auth, health, jobs, executions, notifications):
+        router.include_router(part.router)
+    return router
+
+
+def _cors(origins: str) -> list[Middleware]:
+    allowed = [origin for part in origins.split(",") if (origin := part.strip())]
+    if not allowed:
+        return []
+    # With credentials, `*` would let every site act in the user's name.
+    return [
+        Middleware(
+            CORSMiddleware,
+            allow_origins=allowed,
+            allow_credentials="*" not in allowed,
+            allow_methods=["*"],
+            allow_headers=["Authorization", "Content-Type"],
+        )
+    ]
+
+
+async def _prepare(gateway: Gateway) -> None:
+    """What must be there before the first request; waits for the database as long as it takes."""
+    while True:
+        try:
+            await upgrade(gateway.database)
+            await ensure_default_admin(gateway)
+            return
+        except Transient as error:
+            logger.warning("waiting for the database", action="start", error=error.message)
+            await asyncio.sleep(DATABASE_RETRY)
+
+
+@asynccontextmanager
+async def _background_work(gateway: Gateway) -> AsyncIterator[None]:
+    """Everything beside the requests. The API works without it; so nothing here keeps a request waiting."""
+    url = gateway.settings.nats_url.get_secret_value()
+    inbox = Inbox(gateway.database)
+
+    def start(name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+        return asyncio.create_task(keep_running(name, work), name=name)
+
+    async def stay_connected() -> None:
+        await gateway.bus.connect(url, name="gateway")
+        await asyncio.Event().wait()  # from here on the client reconnects by itself
+
+    async def look_after_the_bus() -> None:
+        # A gateway that cannot reach the bus leaves the lease to one that can.
+        await gateway.bus.wait_connected()
+        await gateway.steward.run()
+
+    steward = start("steward", look_after_the_bus)
+    others = [
+        start("bus", stay_connected),
+        start("fence", gateway.fence.follow),
+        start("inbox", lambda: inbox.run(gateway.bus, gateway.fence, url)),
+    ]
+    try:
+        yield
+    finally:
+        await cancel(steward)
+        await gateway.steward.finish()
+        await cancel(*others)
