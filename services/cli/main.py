@@ -12,7 +12,8 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from services.cli.exit_codes import CANNOT_START, CONFIGURATION_REFUSED
+from services.cli.exit_codes import CANNOT_START, COMMAND_REFUSED, CONFIGURATION_REFUSED
+from shared.errors import JetcronError
 
 app = typer.Typer(
     name="jetcron",
@@ -21,6 +22,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,  # they would print local variables, secrets included
 )
+
+admin = typer.Typer(help="Administrators.", no_args_is_help=True)
+app.add_typer(admin, name="admin")
 
 Host = Annotated[str, typer.Option(help="Address to listen on.")]
 Port = Annotated[int, typer.Option(min=1, max=65535, help="Port to listen on.")]
@@ -75,12 +79,55 @@ def version() -> None:
     typer.echo(installed_version("jetcron"))
 
 
-# Operators' commands: `admin create` and `rebuild` belong here.
+@app.command()
+def rebuild(data_dir: DataDir = Path("data")) -> None:
+    """Fold all events into the read models again; safe while jetcron runs."""
+    from services.cli import operate
+
+    with _errors_in_one_line():
+        count = asyncio.run(operate.rebuild(operate.gateway_settings(data_dir)))
+        typer.echo(f"folded {count} events")
+
+
+@admin.command("create")
+def create_admin(
+    username: Annotated[str, typer.Option(prompt=True, help="3 to 80 letters, digits or underscores.")],
+    email: Annotated[str, typer.Option(prompt=True, help="Where mail for them goes.")],
+    password: Annotated[
+        str,
+        typer.Option(
+            prompt=True,
+            hide_input=True,
+            confirmation_prompt=True,
+            envvar="JETCRON_ADMIN_PASSWORD",
+            help="Asked for if not given.",
+        ),
+    ],
+    data_dir: DataDir = Path("data"),
+) -> None:
+    """Create an administrator."""
+    from services.cli import operate
+
+    with _errors_in_one_line():
+        user_id = asyncio.run(
+            operate.make_admin(operate.gateway_settings(data_dir), username, email, password)
+        )
+        typer.echo(f"created the administrator {username} ({user_id})")
 
 
 def _run(service: str, **options: str | int) -> None:
     with _configuration_errors_in_one_line():
         import_module(f"services.{service}.app").run(**options)
+
+
+@contextmanager
+def _errors_in_one_line() -> Iterator[None]:
+    with _configuration_errors_in_one_line():
+        try:
+            yield
+        except JetcronError as error:
+            typer.echo(f"jetcron: {error.message}", err=True)
+            raise typer.Exit(COMMAND_REFUSED) from None
 
 
 @contextmanager

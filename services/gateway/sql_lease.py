@@ -72,11 +72,7 @@ class SqlLease:
         return taken
 
     async def _take(self, connection: AsyncConnection) -> bool:
-        now = (
-            self._clock()
-            if self._database.is_sqlite
-            else await connection.scalar(select(func.clock_timestamp()))
-        )
+        now = await self._now(connection)
         expires = now + timedelta(seconds=TTL)
         insert = self._database.upsert(leases).values(
             name=self._name, holder=self._holder, term=1, expires_at=expires
@@ -93,4 +89,5 @@ class SqlLease:
     async def _now(self, connection: AsyncConnection) -> datetime:
         if self._database.is_sqlite:
             return self._clock()
-        return (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+        now: datetime = (await connection.execute(select(func.clock_timestamp()))).scalar_one()
+        return now

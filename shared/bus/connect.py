@@ -1,6 +1,7 @@
 """One connection to the bus per process: it waits for the server at the start and reconnects for ever."""
 
 import asyncio
+import contextlib
 from collections.abc import Iterable
 
 import structlog
@@ -79,7 +80,7 @@ class Bus:
             except (OSError, NatsError, TimeoutError) as error:
                 logger.warning("waiting for the bus", action="bus_waiting", error=repr(error))
                 # A client whose first connection was refused halfway keeps its socket.
-                await self.nc.close()
+                await _close(self.nc)
                 self.nc = Client()
                 self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
                 await asyncio.sleep(wait)
@@ -97,13 +98,13 @@ class Bus:
     async def close(self) -> None:
         """Send what is buffered and close; safe when the server is gone."""
         self._closing = True
-        if not self.nc.is_closed:
+        if self.nc.is_connected:
             try:
                 async with asyncio.timeout(2):
                     await self.nc.flush()
             except (NatsError, TimeoutError, OSError) as error:
                 logger.debug("could not flush", action="bus_closing", error=repr(error))
-            await self.nc.close()
+        await _close(self.nc)
 
     async def publish(self, message: Outgoing) -> PubAck:
         """Store a message; returns the stream's acknowledgement.
@@ -111,6 +112,9 @@ class Bus:
         Raises `WrongLastSequence` when the compare-and-set lost, `Unpublished` when there was no answer or a refusal.
         """
         async with self._slots:
+            if not self.is_connected:
+                # The client would keep it and send it later, to a server that may have another store by then.
+                raise Unpublished("the bus is out of reach")
             try:
                 return await self.js.publish(message.subject, message.body, headers=dict(message.headers))
             except APIError as error:
@@ -129,6 +133,8 @@ class Bus:
 
         Raises `Transient` when the stream cannot be asked.
         """
+        if not self.is_connected:
+            raise Transient("the bus is out of reach")
         try:
             return await self.js.get_last_msg(stream, subject)
         except NotFoundError as error:
@@ -142,3 +148,8 @@ class Bus:
 def servers(url: str) -> list[str]:
     """The servers of a cluster, as they stand in NATS_URL."""
     return [one.strip() for one in url.split(",") if one.strip()]
+
+
+async def _close(client: Client) -> None:
+    with contextlib.suppress(AssertionError):  # nats-py's way of saying that it was never opened
+        await client.close()

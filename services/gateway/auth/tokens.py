@@ -105,7 +105,7 @@ class Tokens:
                 text, self._key, algorithms=[ALGORITHM], audience=AUDIENCE, issuer=ISSUER, options=_OPTIONS
             )
             claims = Claims.model_validate(payload)
-        except (jwt.InvalidTokenError, ValidationError, RecursionError) as error:
+        except (jwt.InvalidTokenError, ValidationError) as error:
             raise InvalidToken from error
         now = self._clock()
         in_time = claims.iat <= (now + CLOCK_SKEW).timestamp() and now.timestamp() < claims.exp

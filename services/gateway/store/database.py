@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy import Connection, Table, event, func, make_url, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolExhausted
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from shared.errors import Transient
@@ -94,7 +95,7 @@ class Database:
 def _unavailable_when_down() -> Any:
     try:
         yield
-    except (OperationalError, InterfaceError, ConnectionError) as error:
+    except (OperationalError, InterfaceError, PoolExhausted, ConnectionError) as error:
         raise DatabaseUnavailable("the database does not answer") from error
     except DBAPIError as error:
         if error.connection_invalidated:

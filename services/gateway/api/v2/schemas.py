@@ -1,5 +1,6 @@
 """What v2 takes: input refuses fields that it does not know. What it answers is in `views`."""
 
+import json
 from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -38,6 +39,17 @@ _GITHUB = {"github_owner", "github_repo", "github_workflow_name"}
 class _Input(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text_throughout(cls, value: Any) -> Any:
+        # JSON can spell half a character; neither hashes nor databases nor mails can hold one.
+        if isinstance(value, dict):
+            try:
+                json.dumps(value, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise ValueError("The body must not contain lone surrogates") from error
+        return value
+
 
 class LoginRequest(_Input):
     """Who logs in: by user name or by e-mail address."""
@@ -61,7 +73,7 @@ class LoginRequest(_Input):
 class RefreshRequest(_Input):
     """A refresh token may also be sent as `Authorization: Bearer <token>`, without a body."""
 
-    refresh_token: str = Field(
+    refresh_token: OneLine = Field(
         min_length=1, max_length=4096, description="What the login or the last refresh answered."
     )
 
