@@ -8,9 +8,11 @@ election is the term. A lease alone stops no paused holder: what it guards has i
 import asyncio
 import time
 from dataclasses import dataclass
+from datetime import datetime
 
 import orjson
 import structlog
+from nats.js.api import RawStreamMsg
 
 from shared.bus.connect import Bus, Unpublished, WrongLastSequence
 from shared.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, Outgoing
@@ -47,7 +49,6 @@ class Lease:
         self._clock = clock
         self._subject = bucket_subject(SCHEDULER_BUCKET, LEASE_KEY)
         self._revision = 0
-        self._renewed_at = clock()
         self._deadline = 0.0
 
     @property
@@ -77,7 +78,7 @@ class Lease:
         try:
             if await self._try(self._revision):
                 return
-        except Unpublished as error:
+        except Transient as error:
             if self.is_held:
                 logger.warning("the lease was not renewed, trying again", action="lease", error=error.message)
                 return
@@ -100,26 +101,32 @@ class Lease:
             logger.info("the lease was gone already", action="lease", error=repr(error))
 
     async def server_offset(self) -> float:
-        """Server time minus local time in seconds, as of the newest renewal; raises `LeaseLost` when it is gone."""
+        """Server time minus local time in seconds, as of the newest renewal stored; raises `LeaseLost` when it is gone."""
         last = await self._bus.last(SCHEDULER_STREAM, self._subject)
-        if last is None or last.seq != self._revision or last.time is None:
+        if last is None or last.time is None or not self._is_ours(last):
             raise LeaseLost("the lease changed hands")
-        return (last.time - self._renewed_at).total_seconds()
+        renewed_at = datetime.fromisoformat(orjson.loads(last.data or b"")["renewed_at"])
+        return (last.time - renewed_at).total_seconds()
 
     async def _try(self, expected: int) -> bool:
         asked = time.monotonic()
-        self._renewed_at = self._clock()
-        body = orjson.dumps({"holder": self._holder, "renewed_at": self._renewed_at})
+        body = orjson.dumps({"holder": self._holder, "renewed_at": self._clock()})
         headers = {"Nats-TTL": f"{self._ttl}s", EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
         try:
             ack = await self._bus.publish(Outgoing(subject=self._subject, body=body, headers=headers))
         except WrongLastSequence:
-            # Our own renewal may have been stored although its answer was lost.
             last = await self._bus.last(SCHEDULER_STREAM, self._subject)
-            if last is None or not last.data or last.seq is None or last.data != body:
+            if last is None or last.seq is None or not self._is_ours(last):
                 return False
+            if last.data != body:
+                # An earlier renewal of ours was stored although its answer was lost: this one goes behind it.
+                return last.seq != expected and await self._try(last.seq)
             self._revision = last.seq
         else:
             self._revision = ack.seq
         self._deadline = asked + self._ttl - SAFETY_MARGIN
         return True
+
+    def _is_ours(self, message: RawStreamMsg) -> bool:
+        # Names are never used twice (a marker has no body).
+        return bool(message.data) and orjson.loads(message.data or b"")["holder"] == self._holder

@@ -46,7 +46,9 @@ def test_beyond_the_grace_everything_is_missed() -> None:
     job = make_job(misfire_grace_seconds=3600)
     decisions = decide([Due(job, ago(hours=3)), Due(job, ago(hours=2))], NOON, NOON, 1)
     assert outcome(decisions) == [("missed", ago(hours=3)), ("missed", ago(hours=2))]
-    assert [(one.reason, one.into) for one in decisions if isinstance(one, InstantsMissed)] == [(TOO_LATE, None)] * 2
+    assert [(one.reason, one.into) for one in decisions if isinstance(one, InstantsMissed)] == [
+        (TOO_LATE, None)
+    ] * 2
 
 
 def test_exactly_at_the_grace_it_still_runs() -> None:
