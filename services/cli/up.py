@@ -22,7 +22,8 @@ from services.cli.secret_file import read_or_create
 from services.cli.supervisor import SUPERVISOR, Program, Stage, StartFailed, Supervisor
 from shared.settings import CommonSettings, Environment
 
-SERVICES = ("gateway", "scheduler", "executor", "notifier")
+GATEWAY = "gateway"
+SERVICES = (GATEWAY, "scheduler", "executor", "notifier")
 # Together with what a killed process takes to vanish, all is over within 20 seconds.
 SERVICES_GRACE_SECONDS = 10.0
 GATEWAY_GRACE_SECONDS = 5.0
@@ -98,13 +99,19 @@ async def _run(options: UpOptions, environment: Mapping[str, str], data_dir: Pat
         port = nats_server.free_port()
         nats = _nats(data_dir, port, password)
         url = {"NATS_URL": nats_server.nats_url(port, password)}
-        gateway, *services = [_service(name, options, {**environment, **url}) for name in SERVICES]
+        services = [_service(name, options, {**environment, **url}) for name in SERVICES]
         supervisor = Supervisor(
             [
                 Stage(programs=[nats], grace_seconds=NATS_GRACE_SECONDS),
                 # The gateway outlives the others, to record what they had to say in the end.
-                Stage(programs=[gateway], grace_seconds=GATEWAY_GRACE_SECONDS),
-                Stage(programs=services, grace_seconds=SERVICES_GRACE_SECONDS),
+                Stage(
+                    programs=[service for service in services if service.name == GATEWAY],
+                    grace_seconds=GATEWAY_GRACE_SECONDS,
+                ),
+                Stage(
+                    programs=[service for service in services if service.name != GATEWAY],
+                    grace_seconds=SERVICES_GRACE_SECONDS,
+                ),
             ],
             output,
         )
@@ -132,7 +139,7 @@ def _nats(data_dir: Path, port: int, password: str) -> Program:
 
 
 def _service(name: str, options: UpOptions, environment: Mapping[str, str]) -> Program:
-    where: Sequence[str] = ("--host", options.host, "--port", str(options.port)) if name == "gateway" else ()
+    where: Sequence[str] = ("--host", options.host, "--port", str(options.port)) if name == GATEWAY else ()
     return Program(
         name=name,
         argv=(sys.executable, "-m", "services.cli.main", name, *where),

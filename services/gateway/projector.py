@@ -55,9 +55,10 @@ class Projector:
             await move_position(connection, self.position_column, before=position, after=batch[-1].sequence)
 
     async def _write(self, connection: AsyncConnection, reports: list[tuple[int, ExecutionReported]]) -> None:
+        # Of two alike the first one counts, as it does where they come in two batches.
+        upwards = sorted(reports, key=lambda pair: (_rank(pair[1]), -pair[0]))
         newest = {
-            report.facts.execution_id: _execution_row(sequence, report)
-            for sequence, report in sorted(reports, key=lambda pair: _rank(pair[1]))
+            report.facts.execution_id: _execution_row(sequence, report) for sequence, report in upwards
         }
         insert = self._database.upsert(executions)
         await connection.execute(
@@ -70,7 +71,7 @@ class Projector:
         )
         tried = {
             (report.facts.execution_id, report.redrive, report.attempt): _attempt_row(report)
-            for _, report in sorted(reports, key=lambda pair: _rank(pair[1]))
+            for _, report in upwards
             if report.attempt > 0
         }
         if tried:

@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 import structlog
-from nats.js.api import PubAck
+from nats.js.api import PubAck, RawStreamMsg
 from sqlalchemy import Row, bindparam, select, update
 
 from services.gateway.bus_state import note_acknowledged
@@ -163,14 +163,28 @@ class Relay:
             last = await self._bus.last(subjects.EVENTS, message.subject)
         if last is not None and (last.headers or {}).get("ce-id") == str(row.id):
             return last.seq or 0
-        stands = int((last.headers or {}).get("ce-aggregateversion", "0")) if last is not None else 0
-        if stands > row.version:
+        if last is not None and _version(last) > row.version:
             # A newer version stands there already: this one must not come behind it.
-            return last.seq or 0 if last is not None else 0
+            return await self._place(row, message.subject, expected)
         try:
             return (await self._bus.publish(event_message(row, last.seq or 0 if last is not None else 0))).seq
         except WrongLastSequence as error:
             raise Unpublished(f"{message.subject} is being written by another relay") from error
+
+    async def _place(self, row: Row[Any], subject: str, after: int) -> int:
+        """Where an event stands that newer versions have followed; just before them where it has aged out."""
+        while (found := await self._bus.next(subjects.EVENTS, subject, after + 1)) is not None:
+            place = found.seq or 0
+            if (found.headers or {}).get("ce-id") == str(row.id):
+                return place
+            if _version(found) > row.version:
+                return place - 1
+            after = place
+        return after
+
+
+def _version(message: RawStreamMsg) -> int:
+    return int((message.headers or {}).get("ce-aggregateversion", "0"))
 
 
 def event_message(row: Row[Any], expected: int) -> Outgoing:

@@ -37,6 +37,7 @@ _open = (
         executions,
         events.c.data["job"].label("job_state"),
         jobs.c.is_active.label("job_is_active"),
+        runs.c.execution_id,
         runs.c.sealed_order,
         _unknown_attempts.label("unknown_attempts"),
     )

@@ -89,7 +89,9 @@ class Steward:
         finally:
             work.cancel()
             keep.cancel()
-            await asyncio.gather(work, keep, return_exceptions=True)
+            ended, *_ = await asyncio.gather(work, keep, return_exceptions=True)
+        if isinstance(ended, Exception):
+            raise ended  # unforeseen: it must be told, not taken for the end of the lease
 
     async def _work(self) -> None:
         backoff = 0.2

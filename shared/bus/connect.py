@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterable
+from typing import Any
 
 import structlog
 from nats.aio.client import Client
@@ -80,7 +81,7 @@ class Bus:
             except (OSError, NatsError, TimeoutError) as error:
                 logger.warning("waiting for the bus", action="bus_waiting", error=repr(error))
                 # A client whose first connection was refused halfway keeps its socket.
-                await _close(self.nc)
+                await close_client(self.nc)
                 self.nc = Client()
                 self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
                 await asyncio.sleep(wait)
@@ -104,7 +105,7 @@ class Bus:
                     await self.nc.flush()
             except (NatsError, TimeoutError, OSError) as error:
                 logger.debug("could not flush", action="bus_closing", error=repr(error))
-        await _close(self.nc)
+        await close_client(self.nc)
 
     async def publish(self, message: Outgoing) -> PubAck:
         """Store a message; returns the stream's acknowledgement.
@@ -133,10 +134,17 @@ class Bus:
 
         Raises `Transient` when the stream cannot be asked.
         """
+        return await self._get(stream, subject=subject)
+
+    async def next(self, stream: str, subject: str, start: int) -> RawStreamMsg | None:
+        """The first message of a subject at or behind a place in the stream; otherwise as `last`."""
+        return await self._get(stream, subject=subject, seq=start, next=True)
+
+    async def _get(self, stream: str, **which: Any) -> RawStreamMsg | None:
         if not self.is_connected:
             raise Transient("the bus is out of reach")
         try:
-            return await self.js.get_last_msg(stream, subject)
+            return await self.js.get_msg(stream, **which)
         except NotFoundError as error:
             if error.err_code == NO_MESSAGE_FOUND:
                 return None
@@ -150,6 +158,8 @@ def servers(url: str) -> list[str]:
     return [one.strip() for one in url.split(",") if one.strip()]
 
 
-async def _close(client: Client) -> None:
-    with contextlib.suppress(AssertionError):  # nats-py's way of saying that it was never opened
+async def close_client(client: Client) -> None:
+    """Close a connection whatever state it is in."""
+    # nats-py asserts that it was opened once, and writes what it still holds even to a socket that is closed.
+    with contextlib.suppress(AssertionError, RuntimeError, OSError):
         await client.close()

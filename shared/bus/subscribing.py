@@ -13,7 +13,7 @@ from faststream import AckPolicy
 from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
 from nats.aio.msg import Msg
 
-from shared.bus.connect import Bus, servers
+from shared.bus.connect import Bus, close_client, servers
 from shared.bus.envelope import unpack
 from shared.bus.fence import Fence
 from shared.bus.streams import wait_for_consumer
@@ -51,7 +51,7 @@ async def subscribe(
             logger.warning("subscribing starts again", action="subscribe", stream=stream, error=repr(error))
             await asyncio.sleep(RETRY)
         finally:
-            await broker.stop()
+            await _stop(broker)
 
 
 def make_broker(url: str, *, stream: str, subject: str, durable: str, handler: Handler) -> NatsBroker:
@@ -79,6 +79,15 @@ def make_broker(url: str, *, stream: str, subject: str, durable: str, handler: H
             await one.ack()
 
     return broker
+
+
+async def _stop(broker: NatsBroker) -> None:
+    """Stop a broker whose server may be away: a connection that cannot say goodbye is closed as it is."""
+    try:
+        await broker.stop()
+    except BUS_FAILURES as error:
+        logger.debug("a broker did not stop well", action="subscribe", error=repr(error))
+        await close_client(broker.connection)
 
 
 def _readable(messages: Sequence[Msg]) -> Sequence[AnyEvent]:

@@ -1,6 +1,6 @@
 """The tables that are folded from events: written by commands, and all at once by `rebuild`."""
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.domain import job as job_rules
@@ -67,10 +67,13 @@ USERS: Aggregate[user_rules.UserState, user_rules.UserCommand] = Aggregate(
 async def rebuild(database: Database) -> int:
     """Empty the read models and fold every event into them again; returns how many events were read.
 
-    One transaction: readers see the old rows until all new ones are there.
+    One transaction: readers see the old rows until all new ones are there, commands wait.
     """
     count = 0
     async with database.write() as connection:
+        if not database.is_sqlite:
+            # A deletion beside it would wait for the old row and then miss the new one.
+            await connection.execute(text("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE"))
         await connection.execute(delete(jobs))
         await connection.execute(delete(users))
         position = 0

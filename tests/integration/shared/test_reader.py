@@ -124,9 +124,7 @@ class TestReadingToTheEnd:
     async def test_each_message_says_how_many_stand_behind_it(self, log: Bus) -> None:
         await publish_numbers(log, "log.a", range(600))
         pending = [
-            message.pending
-            async for batch in StreamReader(log, STREAM).read_to_end()
-            for message in batch
+            message.pending async for batch in StreamReader(log, STREAM).read_to_end() for message in batch
         ]
         assert pending == list(range(599, -1, -1))
 
