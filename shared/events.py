@@ -6,7 +6,8 @@ version with an upcaster in `UPCASTERS`.
 """
 
 from collections.abc import Callable
-from typing import Annotated, Any, ClassVar, Literal, TypeAlias
+from datetime import datetime
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias
 from uuid import UUID
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, TypeAdapter
@@ -126,6 +127,26 @@ class RunFacts(BaseModel):
     target_label: str
     queued_at: AwareDatetime
 
+    @classmethod
+    def of(
+        cls, job: Job, execution_id: UUID, kind: Kind, queued_at: datetime, planned_at: datetime | None = None
+    ) -> Self:
+        """The facts of an execution of this version of a job."""
+        return cls(
+            execution_id=execution_id,
+            job_id=job.id,
+            job_version=job.version,
+            job_name=job.name,
+            account_id=job.account_id,
+            owner_id=job.owner_id,
+            kind=kind,
+            planned_at=planned_at,
+            queue=job.queue,
+            target_kind=job.target.kind,
+            target_label=job.target.label,
+            queued_at=queued_at,
+        )
+
 
 class RunTriggered(Event):
     """Run this now. The whole work order: no executor asks anybody back."""
@@ -137,6 +158,18 @@ class RunTriggered(Event):
     timeout_seconds: float
     generation: int
     redrive: int = 0
+
+    @classmethod
+    def of(cls, job: Job, facts: RunFacts, generation: int, redrive: int = 0) -> Self:
+        """The order to run this version of a job."""
+        return cls(
+            facts=facts,
+            target=job.target,
+            metadata=job.metadata,
+            timeout_seconds=job.timeout_seconds,
+            generation=generation,
+            redrive=redrive,
+        )
 
 
 class InstantsMissed(Event):

@@ -10,5 +10,6 @@ from tests.fixtures.environment import forget_the_developer  # noqa: E402 # see 
 forget_the_developer()
 
 pytest_plugins = [
-    f"tests.fixtures.{name}" for name in ("bus", "database", "jetcron", "nats", "postgres", "receiver")
+    f"tests.fixtures.{name}"
+    for name in ("bus", "database", "gateway", "jetcron", "nats", "postgres", "receiver")
 ]

@@ -79,10 +79,14 @@ async def find_damage(database: Database, state: BusState, found: dict[str, Stre
 
 
 async def begin_generation(connection: AsyncConnection, generation: int) -> None:
-    """A new generation, not yet seeded: nothing of its streams has been read."""
+    """A new generation, not yet seeded: nothing of its streams has been read, no change in them is covered."""
     await connection.execute(
         update(bus_state).values(
-            generation=generation, is_seeded=False, ledger_position=0, projector_position=0
+            generation=generation,
+            is_seeded=False,
+            ledgered_events_seq=0,
+            ledger_position=0,
+            projector_position=0,
         )
     )
 

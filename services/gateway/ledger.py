@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.bus_state import move_position
 from services.gateway.store.database import Database
+from services.gateway.store.execution_rows import queued_columns
 from services.gateway.store.tables import bus_state, executions
 from shared.bus.envelope import unpack
 from shared.bus.reader import StreamMessage
@@ -40,7 +41,7 @@ class Ledger:
                 )
                 continue
             if isinstance(event, RunTriggered):
-                rows.append(_queued_row(event))
+                rows.append(queued_columns(event.facts, event.redrive, event.generation))
             elif isinstance(event, InstantsMissed):
                 rows.append(_missed_row(event))
             elif isinstance(event, CheckpointReached) and event.generation == generation:
@@ -59,32 +60,6 @@ async def _note_checkpoint(connection: AsyncConnection, reached: CheckpointReach
         .where(bus_state.c.ledgered_until <= reached.until)
         .values(ledgered_until=reached.until, ledgered_events_seq=reached.events_seq)
     )
-
-
-def _queued_row(event: RunTriggered) -> dict[str, Any]:
-    facts = event.facts
-    return {
-        "id": facts.execution_id,
-        "job_id": facts.job_id,
-        "account_id": facts.account_id,
-        "owner_id": facts.owner_id,
-        "job_name": facts.job_name,
-        "job_version": facts.job_version,
-        "kind": facts.kind.value,
-        "queue": facts.queue,
-        "target_kind": facts.target_kind,
-        "target_label": facts.target_label,
-        "planned_at": facts.planned_at,
-        "planned_to": facts.planned_at,
-        "planned_count": 1,
-        "reason": None,
-        "into_execution_id": None,
-        "queued_at": facts.queued_at,
-        "status": Status.QUEUED.value,
-        "rank": rank(event.redrive, 0, Phase.QUEUED),
-        "is_open": True,
-        "generation": event.generation,
-    }
 
 
 def _missed_row(event: InstantsMissed) -> dict[str, Any]:

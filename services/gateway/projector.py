@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.bus_state import move_position
 from services.gateway.store.database import Database
+from services.gateway.store.execution_rows import facts_columns
 from services.gateway.store.tables import attempts, executions, runs
 from shared.bus.envelope import unpack
 from shared.bus.reader import StreamMessage
@@ -57,9 +58,7 @@ class Projector:
     async def _write(self, connection: AsyncConnection, reports: list[tuple[int, ExecutionReported]]) -> None:
         # Of two alike the first one counts, as it does where they come in two batches.
         upwards = sorted(reports, key=lambda pair: (_rank(pair[1]), -pair[0]))
-        newest = {
-            report.facts.execution_id: _execution_row(sequence, report) for sequence, report in upwards
-        }
+        newest = {report.facts.execution_id: _execution_row(sequence, report) for sequence, report in upwards}
         insert = self._database.upsert(executions)
         await connection.execute(
             insert.on_conflict_do_update(
@@ -102,22 +101,8 @@ def _rank(report: ExecutionReported) -> int:
 
 
 def _execution_row(sequence: int, report: ExecutionReported) -> dict[str, Any]:
-    facts = report.facts
     return {
-        "id": facts.execution_id,
-        "job_id": facts.job_id,
-        "account_id": facts.account_id,
-        "owner_id": facts.owner_id,
-        "job_name": facts.job_name,
-        "job_version": facts.job_version,
-        "kind": facts.kind.value,
-        "queue": facts.queue,
-        "target_kind": facts.target_kind,
-        "target_label": facts.target_label,
-        "planned_at": facts.planned_at,
-        "planned_to": facts.planned_at,
-        "planned_count": 1,
-        "queued_at": facts.queued_at,
+        **facts_columns(report.facts),
         "status": status_of(report.phase).value,
         "rank": _rank(report),
         "redrive": report.redrive,

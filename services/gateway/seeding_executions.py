@@ -11,6 +11,7 @@ from sqlalchemy.sql import Select
 
 from services.gateway.relay import open_order, pack_trigger
 from services.gateway.store.database import Database
+from services.gateway.store.execution_rows import facts_of
 from services.gateway.store.tables import attempts, events, executions, jobs, runs
 from shared.bus import subjects
 from shared.bus.connect import Bus
@@ -19,7 +20,7 @@ from shared.clock import Clock
 from shared.domain.execution import Kind, Phase, Status
 from shared.domain.ids import again_message_id, decision_message_id, report_message_id
 from shared.domain.job import Job
-from shared.events import ExecutionReported, InstantSettled, RunFacts, RunTriggered
+from shared.events import ExecutionReported, InstantSettled, RunTriggered
 from shared.secretbox import SecretBox
 
 PAGE = 500
@@ -101,7 +102,7 @@ class ExecutionSeeds:
         already_unknown = row.status == Status.UNKNOWN.value
         report = ExecutionReported(
             phase=phase,
-            facts=_facts(row),
+            facts=facts_of(row),
             redrive=row.redrive,
             attempt=attempt,
             at=self._clock(),
@@ -125,14 +126,7 @@ class ExecutionSeeds:
                 update={"generation": generation, "redrive": row.redrive}
             )
         job = Job.model_validate(row.job_state)
-        return RunTriggered(
-            facts=_facts(row),
-            target=job.target,
-            metadata=job.metadata,
-            timeout_seconds=job.timeout_seconds,
-            generation=generation,
-            redrive=row.redrive,
-        )
+        return RunTriggered.of(job, facts_of(row), generation, row.redrive)
 
     def _settled(self, row: Row[Any], generation: int) -> Outgoing:
         event = InstantSettled(
@@ -165,20 +159,3 @@ def _cancel_reason(row: Row[Any]) -> str | None:
     if not row.job_is_active and row.kind == Kind.SCHEDULED.value:
         return "The job was paused before it ran"
     return None
-
-
-def _facts(row: Row[Any]) -> RunFacts:
-    return RunFacts(
-        execution_id=row.id,
-        job_id=row.job_id,
-        job_version=row.job_version,
-        job_name=row.job_name,
-        account_id=row.account_id,
-        owner_id=row.owner_id,
-        kind=Kind(row.kind),
-        planned_at=row.planned_at,
-        queue=row.queue,
-        target_kind=row.target_kind,
-        target_label=row.target_label,
-        queued_at=row.queued_at,
-    )

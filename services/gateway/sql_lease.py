@@ -82,9 +82,9 @@ class SqlLease:
                 index_elements=["name"],
                 set_={"holder": self._holder, "term": leases.c.term + literal(1), "expires_at": expires},
                 where=or_(leases.c.holder == self._holder, leases.c.expires_at < now),
-            )
+            ).returning(leases.c.term)
         )
-        return taken.rowcount == 1
+        return taken.first() is not None
 
     async def _now(self, connection: AsyncConnection) -> datetime:
         if self._database.is_sqlite:

@@ -10,7 +10,6 @@ from shared.bus import subjects
 from shared.bus.envelope import Outgoing, pack
 from shared.domain.execution import Kind
 from shared.domain.ids import decision_message_id, planned_execution_id
-from shared.domain.job import Job
 from shared.events import InstantsMissed, RunFacts, RunTriggered
 
 ON_TIME = timedelta(seconds=10)
@@ -82,13 +81,8 @@ def _decide_job(
 
 def _run(due: Due, now: datetime, generation: int) -> RunTriggered:
     job = due.job
-    return RunTriggered(
-        facts=facts(job, due.instant, now),
-        target=job.target,
-        metadata=job.metadata,
-        timeout_seconds=job.timeout_seconds,
-        generation=generation,
-    )
+    execution_id = planned_execution_id(job.id, due.instant)
+    return RunTriggered.of(job, RunFacts.of(job, execution_id, Kind.SCHEDULED, now, due.instant), generation)
 
 
 def _missed(due: Due, into: UUID | None, now: datetime, generation: int) -> InstantsMissed:
@@ -109,22 +103,4 @@ def _missed(due: Due, into: UUID | None, now: datetime, generation: int) -> Inst
         queue=job.queue,
         decided_at=now,
         generation=generation,
-    )
-
-
-def facts(job: Job, instant: datetime, now: datetime) -> RunFacts:
-    """What every message about this run repeats."""
-    return RunFacts(
-        execution_id=planned_execution_id(job.id, instant),
-        job_id=job.id,
-        job_version=job.version,
-        job_name=job.name,
-        account_id=job.account_id,
-        owner_id=job.owner_id,
-        kind=Kind.SCHEDULED,
-        planned_at=instant,
-        queue=job.queue,
-        target_kind=job.target.kind,
-        target_label=job.target.label,
-        queued_at=now,
     )

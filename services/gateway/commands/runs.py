@@ -13,8 +13,9 @@ from services.gateway.domain.actor import SYSTEM, Actor
 from services.gateway.domain.job import InvalidJob, JobNotFound
 from services.gateway.gateway import Gateway
 from services.gateway.relay import seal_order
+from services.gateway.store.execution_rows import queued_columns
 from services.gateway.store.tables import bus_state, executions, jobs, runs
-from shared.domain.execution import Kind, Phase, Status, rank
+from shared.domain.execution import Kind
 from shared.domain.ids import manual_execution_id
 from shared.domain.job import Job
 from shared.events import RunFacts, RunTriggered
@@ -42,7 +43,7 @@ async def run_now(
         actor.must_be_allowed_to_change(job.owner_id)
         if not _has_ended(job, now):
             order = _work_order(job, command_id, await _generation(connection), now)
-            row = _row(order)
+            row = queued_columns(order.facts, order.redrive, order.generation)
             await connection.execute(executions.insert().values(row))
             await connection.execute(
                 runs.insert().values(
@@ -81,44 +82,5 @@ def _has_ended(job: Job, now: datetime) -> bool:
 
 
 def _work_order(job: Job, command_id: UUID, generation: int, now: datetime) -> RunTriggered:
-    facts = RunFacts(
-        execution_id=manual_execution_id(job.id, command_id),
-        job_id=job.id,
-        job_version=job.version,
-        job_name=job.name,
-        account_id=job.account_id,
-        owner_id=job.owner_id,
-        kind=Kind.MANUAL,
-        queue=job.queue,
-        target_kind=job.target.kind,
-        target_label=job.target.label,
-        queued_at=now,
-    )
-    return RunTriggered(
-        facts=facts,
-        target=job.target,
-        metadata=job.metadata,
-        timeout_seconds=job.timeout_seconds,
-        generation=generation,
-    )
-
-
-def _row(order: RunTriggered) -> dict[str, Any]:
-    facts = order.facts
-    return {
-        "id": facts.execution_id,
-        "job_id": facts.job_id,
-        "account_id": facts.account_id,
-        "owner_id": facts.owner_id,
-        "job_name": facts.job_name,
-        "job_version": facts.job_version,
-        "kind": facts.kind.value,
-        "queue": facts.queue,
-        "target_kind": facts.target_kind,
-        "target_label": facts.target_label,
-        "queued_at": facts.queued_at,
-        "status": Status.QUEUED.value,
-        "rank": rank(0, 0, Phase.QUEUED),
-        "is_open": True,
-        "generation": order.generation,
-    }
+    facts = RunFacts.of(job, manual_execution_id(job.id, command_id), Kind.MANUAL, now)
+    return RunTriggered.of(job, facts, generation)

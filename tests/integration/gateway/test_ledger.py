@@ -63,7 +63,9 @@ async def test_a_run_becomes_a_queued_row(database: Database, ledger: Ledger) ->
     assert (row["target_kind"], row["target_label"]) == ("webhook", job.target.label)
 
 
-async def test_a_missed_instant_becomes_a_closed_row_with_its_reason(database: Database, ledger: Ledger) -> None:
+async def test_a_missed_instant_becomes_a_closed_row_with_its_reason(
+    database: Database, ledger: Ledger
+) -> None:
     job = make_job()
     stands_for_it = planned_execution_id(job.id, SOME_TIME + MINUTE)
     await absorb(ledger, batch(make_missed(job, into=stands_for_it)))

@@ -212,9 +212,7 @@ async def test_the_sealed_order_of_a_manual_run_is_erased_when_it_has_ended(
 
 async def test_what_is_no_report_is_passed_over(database: Database, projector: Projector) -> None:
     garbage = StreamMessage(1, "test", b"\xff", None, 0)
-    await projector.absorb(
-        [garbage, as_read(2, make_report(Phase.STARTED))], position=0, generation=1
-    )
+    await projector.absorb([garbage, as_read(2, make_report(Phase.STARTED))], position=0, generation=1)
     assert len(await rows_of(database, executions)) == 1
     [row] = await rows_of(database, bus_state)
     assert row["projector_position"] == 2

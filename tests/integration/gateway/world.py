@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from datetime import datetime
+from itertools import pairwise
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -106,7 +107,7 @@ async def append_versions(database: Database, job: Job, count: int) -> None:
     """Versions 1..count of a job straight into the events table, as commands would have left them."""
     versions = [job.model_copy(update={"version": version}) for version in range(1, count + 1)]
     changes = [JobCreated(job=versions[0])] + [
-        JobUpdated(job=after, before=before) for before, after in zip(versions, versions[1:], strict=False)
+        JobUpdated(job=after, before=before) for before, after in pairwise(versions)
     ]
     rows = [
         {

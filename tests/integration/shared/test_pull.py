@@ -1,7 +1,7 @@
 """Continuous pull: everything once, never more than asked for, and what the server says about it is heard."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
@@ -21,7 +21,7 @@ TAKE = 0.1  # seconds
 
 
 @pytest.fixture
-async def work(bus: Bus) -> AsyncIterator[Bus]:
+async def work(bus: Bus) -> Bus:
     """A stream with a durable consumer that soon hands out again what is not acknowledged."""
     await bus.js.add_stream(StreamConfig(name=STREAM, subjects=["work.>"]))
     await bus.js.add_consumer(
@@ -30,12 +30,12 @@ async def work(bus: Bus) -> AsyncIterator[Bus]:
             durable_name=CONSUMER, ack_policy=AckPolicy.EXPLICIT, ack_wait=1.0, max_ack_pending=10_000
         ),
     )
-    yield bus
+    return bus
 
 
 async def take_in_time(pull: Pull) -> Msg:
     """The next message, however long it takes."""
-    message: Msg | None = await eventually(lambda: pull.take(TAKE))
+    message = await eventually(lambda: pull.take(TAKE))
     assert message is not None
     return message
 
@@ -43,7 +43,7 @@ async def take_in_time(pull: Pull) -> Msg:
 async def is_all_acknowledged(bus: Bus) -> bool:
     """Whether the consumer has nothing left, delivered or not."""
     info = await bus.js.consumer_info(STREAM, CONSUMER)
-    return info.num_pending == 0 and info.num_ack_pending == 0
+    return not info.num_pending and not info.num_ack_pending
 
 
 async def test_all_messages_are_handed_out_once_and_never_more_than_there_is_room_for(work: Bus) -> None:
@@ -54,7 +54,7 @@ async def test_all_messages_are_handed_out_once_and_never_more_than_there_is_roo
         while len(seen) < count:
             await pull.want(room - pull.outstanding - pull.waiting)
             assert pull.outstanding + pull.waiting <= room
-            message = await take_in_time(pull)
+            message: Msg | None = await take_in_time(pull)
             while message is not None:
                 seen[int(message.data)] += 1
                 await message.ack()

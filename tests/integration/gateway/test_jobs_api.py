@@ -1,0 +1,272 @@
+"""Jobs over HTTP: exactly the documented answers, and nothing is changed by a request that is refused."""
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.gateway.store.tables import events, jobs
+from tests.fixtures.builders import SOME_TIME
+from tests.fixtures.database import rows_of
+from tests.fixtures.gateway import (
+    Api,
+    Json,
+    body_of,
+    client_of,
+    created,
+    gateway_settings,
+    job_body,
+    running_app,
+    z,
+)
+
+ALL_FIELDS: Json = {
+    "name": "nightly ✓",
+    "cron_expression": "0 2 * * *",
+    "end_date": "2026-12-31",
+    "pic_team": "devops",
+    "target_url": "https://example.com/hook",
+    "category": "maintenance",
+    "metadata": {"env": "production", "list": [1, 2.5, None, True, {"ü": ""}]},
+    "timezone": "Europe/Berlin",
+    "timeout_seconds": 12.5,
+    "enable_email_notifications": True,
+    "notification_emails": ["admin@example.com", "ops@example.com"],
+    "notify_on_success": True,
+    "is_active": True,
+    "webhook": {"method": "POST"},
+}
+NO_GITHUB = {"github_owner": None, "github_repo": None, "github_workflow_name": None}
+
+
+def missing(job_id: object) -> Json:
+    return {"error": "Job not found", "message": f"No job found with ID: {job_id}"}
+
+
+class TestCreate:
+    async def test_it_answers_the_whole_job(self, api: Api) -> None:
+        answer = await api.user.post("/jobs", json=ALL_FIELDS)
+        body = answer.json()
+        job_id = body["job"]["id"]
+        assert (answer.status_code, body) == (
+            201,
+            {
+                "message": "Job created successfully",
+                "job": {
+                    **ALL_FIELDS,
+                    **NO_GITHUB,
+                    "id": job_id,
+                    "created_by": str(api.people["user"].id),
+                    "created_at": z(SOME_TIME),
+                    "updated_at": z(SOME_TIME),
+                    "last_execution_at": None,
+                    "next_execution_at": "2026-11-22T02:00:00+01:00",
+                    "version": 1,
+                },
+            },
+        )
+        assert await body_of(api.viewer, f"/jobs/{job_id}") == {"job": body["job"]}
+
+    async def test_what_is_not_given_has_its_documented_default(self, api: Api) -> None:
+        given = job_body(end_date="2026-11-21", name="  trimmed ")
+        job = (await api.user.post("/jobs", json=given)).json()["job"]
+        assert job == {
+            **given,
+            **NO_GITHUB,
+            "id": job["id"],
+            "name": "trimmed",
+            "category": "general",
+            "metadata": {},
+            "timezone": "Asia/Tokyo",
+            "timeout_seconds": 30.0,
+            "enable_email_notifications": False,
+            "notification_emails": [],
+            "notify_on_success": False,
+            "is_active": True,
+            "webhook": {"method": "GET"},
+            "created_by": str(api.people["user"].id),
+            "created_at": z(SOME_TIME),
+            "updated_at": z(SOME_TIME),
+            "last_execution_at": None,
+            "next_execution_at": None,  # 02:00 of the last day is over
+            "version": 1,
+        }
+
+    async def test_a_taken_name_is_a_400(self, api: Api) -> None:
+        await api.create_job(name="nightly")
+        answer = await api.admin.post("/jobs", json=job_body(name=" nightly "))
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {"error": "Duplicate job name", "message": 'A job named "nightly" already exists.'},
+        )
+
+    async def test_every_required_field_is_asked_for(self, api: Api) -> None:
+        answer = await api.user.post("/jobs", json={})
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {
+                "error": "Invalid request",
+                "message": "name: is required; cron_expression: is required; end_date: is required; "
+                "pic_team: is required",
+                "details": dict.fromkeys(("name", "cron_expression", "end_date", "pic_team"), "is required"),
+            },
+        )
+
+    async def test_a_target_is_asked_for(self, api: Api) -> None:
+        for url in ({}, {"target_url": None}):
+            given = {name: value for name, value in job_body().items() if name != "target_url"}
+            answer = await api.user.post("/jobs", json={**given, **url})
+            assert (answer.status_code, answer.json()) == (
+                400,
+                {"error": "Invalid request", "message": "target_url is required"},
+            )
+
+
+WRONG_FIELDS: list[tuple[Json, str]] = [
+    ({"name": "   "}, "Invalid request"),
+    ({"name": "x" * 256}, "Invalid request"),
+    ({"name": "a\r\nBcc: b@example.com"}, "Invalid request"),
+    ({"cron_expression": "0 2 * *"}, "Invalid cron expression"),
+    ({"cron_expression": "0 0 2 * * *"}, "Invalid cron expression"),
+    ({"cron_expression": "@daily"}, "Invalid cron expression"),
+    ({"cron_expression": "*/0 * * * *"}, "Invalid cron expression"),
+    ({"cron_expression": "0 0 31 2 *"}, "Invalid cron expression"),
+    ({"cron_expression": "0," * 200 + "0 * * * *"}, "Invalid request"),
+    ({"end_date": "2026-11-20"}, "Invalid end_date"),
+    ({"end_date": "2026-02-30"}, "Invalid request"),
+    ({"end_date": "20261231"}, "Invalid request"),
+    ({"end_date": 1_800_000_000}, "Invalid request"),
+    ({"end_date": None}, "Invalid request"),
+    ({"pic_team": "Dev Ops"}, "Invalid request"),
+    ({"category": "Not A Slug"}, "Invalid request"),
+    ({"timezone": "Mars/Base"}, "Invalid time zone"),
+    ({"timezone": "../../etc/passwd"}, "Invalid time zone"),
+    ({"timeout_seconds": 0}, "Invalid request"),
+    ({"timeout_seconds": 301}, "Invalid request"),
+    ({"timeout_seconds": "30"}, "Invalid request"),
+    ({"metadata": []}, "Invalid request"),
+    ({"metadata": {"nul": "\0"}}, "Invalid request"),
+    ({"metadata": {"\0": 1}}, "Invalid request"),
+    ({"metadata": {"large": 2**63}}, "Invalid request"),
+    ({"metadata": {"long": "x" * 65_536}}, "Invalid metadata"),
+    ({"is_active": "yes"}, "Invalid request"),
+    ({"is_active": 1}, "Invalid request"),
+    ({"notification_emails": ["not an address"]}, "Invalid request"),
+    ({"notification_emails": ["a@example.com"] * 51}, "Invalid request"),
+    ({"webhook": {"method": "DELETE"}}, "Invalid request"),
+    ({"webhook": {"headers": {}}}, "Invalid request"),
+    ({"github_owner": "myorg"}, "Invalid request"),
+    ({"id": str(uuid4())}, "Invalid request"),
+    ({"created_by": str(uuid4())}, "Invalid request"),
+    ({"version": 7}, "Invalid request"),
+    ({"target_url": "file:///etc/passwd"}, "Invalid target_url"),
+    ({"target_url": "http://user:pass@127.0.0.1/"}, "Invalid target_url"),
+    ({"target_url": "http://example.com#@127.0.0.1/"}, "Invalid target_url"),
+    ({"target_url": "http://127.0.0.1\\@example.com/"}, "Invalid target_url"),
+    ({"target_url": "http://example.com/\r\nX-A: 1"}, "Invalid target_url"),
+    ({"target_url": f"http://example.com/{'x' * 500}"}, "Invalid request"),
+]
+
+
+class TestWrongFields:
+    async def test_no_job_is_made_of_them(self, api: Api) -> None:
+        answers: list[Any] = []
+        for fields, _ in WRONG_FIELDS:
+            answer = await api.user.post("/jobs", json=job_body(**fields))
+            answers.append((fields, answer.status_code, answer.json()["error"]))
+        assert answers == [(fields, 400, error) for fields, error in WRONG_FIELDS]
+        assert await body_of(api.user, "/jobs") == {"count": 0, "jobs": []}
+
+    async def test_no_job_is_changed_into_them(self, api: Api) -> None:
+        job = await api.create_job()
+        answers: list[Any] = []
+        for fields, _ in WRONG_FIELDS:
+            answer = await api.user.put(f"/jobs/{job['id']}", json=fields)
+            answers.append((fields, answer.status_code, answer.json()["error"]))
+        assert answers == [(fields, 400, error) for fields, error in WRONG_FIELDS]
+        assert await body_of(api.user, f"/jobs/{job['id']}") == {"job": job}
+
+
+class TestRead:
+    async def test_the_list_has_everybodys_jobs_newest_first(self, api: Api) -> None:
+        first = await api.create_job(name="first")
+        api.clock.advance(seconds=1)
+        second = await created(api.other, name="second")
+        listed = {"count": 2, "jobs": [second, first]}
+        for client in (api.viewer, api.user, api.admin):
+            assert await body_of(client, "/jobs") == listed
+
+    async def test_a_job_tells_when_its_newest_run_started(self, api: Api) -> None:
+        job = await api.create_job()
+        for minutes in (1, 3, 2):
+            at = api.clock.advance(minutes=minutes)
+            await api.insert_execution(job, kind="manual", queued_at=at, started_at=at)
+        await api.insert_execution(job, status="missed", queued_at=api.clock.advance(minutes=5))
+        expected = {**job, "last_execution_at": z(SOME_TIME.replace(minute=6))}
+        assert await body_of(api.viewer, f"/jobs/{job['id']}") == {"job": expected}
+        assert await body_of(api.viewer, "/jobs") == {"count": 1, "jobs": [expected]}
+
+    async def test_a_paused_job_has_no_next_instant(self, api: Api) -> None:
+        assert (await api.create_job(is_active=False))["next_execution_at"] is None
+
+    async def test_what_is_not_there_is_a_404(self, api: Api) -> None:
+        job_id = uuid4()
+        answer = await api.viewer.get(f"/jobs/{job_id}")
+        assert (answer.status_code, answer.json()) == (404, missing(job_id))
+        for text in ("1", "x", str(job_id).replace("-", ""), f"{{{job_id}}}"):
+            answer = await api.viewer.get(f"/jobs/{text}")
+            assert (answer.status_code, answer.json()) == (
+                404,
+                {"error": "Job not found", "message": "This is not a valid ID"},
+            )
+
+
+class TestUpdate:
+    async def test_only_what_is_given_changes(self, api: Api) -> None:
+        job = (await api.user.post("/jobs", json=ALL_FIELDS)).json()["job"]
+        api.clock.advance(minutes=1)
+        answer = await api.user.put(f"/jobs/{job['id']}", json={"cron_expression": "30 3 * * *"})
+        expected = {
+            **job,
+            "cron_expression": "30 3 * * *",
+            "updated_at": "2026-11-21T12:01:00Z",
+            "next_execution_at": "2026-11-22T03:30:00+01:00",
+            "version": 2,
+        }
+        assert (answer.status_code, answer.json()) == (
+            200,
+            {"message": "Job updated successfully", "job": expected},
+        )
+        assert await body_of(api.viewer, f"/jobs/{job['id']}") == {"job": expected}
+
+    async def test_every_field_can_be_changed(self, api: Api) -> None:
+        job = await api.create_job(is_active=False)
+        answer = await api.user.put(f"/jobs/{job['id']}", json=ALL_FIELDS)
+        times = {"next_execution_at": "2026-11-22T02:00:00+01:00", "version": 2}
+        assert answer.json()["job"] == {**job, **ALL_FIELDS, **times}
+
+    async def test_one_that_changes_nothing_makes_no_version(self, api: Api) -> None:
+        job = await api.create_job(name="same")
+        for fields in ({}, {"name": "same"}, {"webhook": {"method": "GET"}}):
+            answer = await api.user.put(f"/jobs/{job['id']}", json=fields)
+            assert (answer.status_code, answer.json()["job"]) == (200, job)
+
+    async def test_a_taken_name_is_a_400_and_the_own_one_is_not(self, api: Api) -> None:
+        await api.create_job(name="taken")
+        job = await api.create_job(name="own")
+        answer = await api.user.put(f"/jobs/{job['id']}", json={"name": "taken"})
+        assert (answer.status_code, answer.json()["error"]) == (400, "Duplicate job name")
+        answer = await api.user.put(f"/jobs/{job['id']}", json={"name": "own", "pic_team": "qa"})
+        assert (answer.status_code, answer.json()["job"]["pic_team"]) == (200, "qa")
+
+    async def test_an_ended_job_is_enabled_with_a_later_end_only(self, api: Api) -> None:
+        job = await api.create_job(end_date="2026-11-22", is_active=False)
+        api.clock.advance(days=3)
+        path = f"/jobs/{job['id']}"
+        api_token = api.gateway.tokens
+        assert api_token is not None
+        async with client_of(api.app, await _token(api)) as client:
+            answer = await client.put(path, json={"is_active": True})
+            assert (answer.status_code, answer.json()["error"]) == (400, "Job has ended")
+            answer = await client.put(path, json={"is_active": True, "end_date": "2026-11-30"})
+            assert (answer.status_code, answer.json()["job"]["is_active"]) == (200, True)

@@ -1,0 +1,293 @@
+"""What commands make of a job, and what they refuse."""
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import given as for_all
+from hypothesis import strategies as st
+
+from services.gateway.domain.actor import SYSTEM, Actor, Role
+from services.gateway.domain.job import (
+    CreateJob,
+    DeleteJob,
+    DuplicateJobName,
+    InvalidJob,
+    JobCommand,
+    JobNotFound,
+    JobState,
+    UpdateJob,
+    decide,
+    evolve,
+)
+from shared.domain.job import Job, Notifications
+from shared.domain.schedule import CronSchedule, InvalidSchedule
+from shared.errors import Forbidden, RuleViolation
+from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobUpdated, parse_event
+from tests.fixtures.builders import SOME_TIME, make_job
+from tests.fixtures.decider import Decider
+
+JOBS = Decider(JobState(), decide, evolve)
+given = JOBS.given
+
+LATER = SOME_TIME + timedelta(minutes=1)
+EARLIER = SOME_TIME - timedelta(hours=1)
+JUST_AFTER = SOME_TIME + timedelta(microseconds=1)
+OWNER = uuid4()
+AS_OWNER = Actor(OWNER, Role.USER)
+AS_ADMIN = Actor(uuid4(), Role.ADMIN)
+NOT_THEIRS = [Actor(uuid4(), Role.USER), Actor(uuid4(), Role.VIEWER), Actor(OWNER, Role.VIEWER)]
+NOT_THEIRS_NAMES = ["another user", "a viewer", "the owner, a viewer by now"]
+
+
+def job_of_owner(**overrides: Any) -> Job:
+    return make_job(**{"owner_id": OWNER, **overrides})
+
+
+def ending(day: date | None, zone: str = "Asia/Tokyo") -> CronSchedule:
+    return CronSchedule(expression="* * * * *", timezone=zone, end_date=day)
+
+
+def create(job: Job, **overrides: Any) -> CreateJob:
+    return CreateJob(**{"job": job, "actor": AS_OWNER, "now": SOME_TIME, "name_taken": False, **overrides})
+
+
+def update(job: Job, changes: dict[str, Any], **overrides: Any) -> UpdateJob:
+    values = {"job_id": job.id, "changes": changes, "actor": AS_OWNER, "now": LATER, "name_taken": False}
+    return UpdateJob(**{**values, **overrides})
+
+
+def delete(job_id: UUID, **overrides: Any) -> DeleteJob:
+    return DeleteJob(**{"job_id": job_id, "actor": AS_OWNER, "now": LATER, **overrides})
+
+
+def next_version(job: Job, at: datetime = LATER, effective_at: datetime | None = None, **changes: Any) -> Job:
+    """The job after a change at that time."""
+    times = {"version": job.version + 1, "updated_at": at, "effective_at": effective_at or at}
+    return job.model_copy(update={**changes, **times})
+
+
+class TestCreate:
+    def test_a_new_job_is_the_first_version_from_now_on(self) -> None:
+        wanted = job_of_owner(version=7, created_at=EARLIER, updated_at=EARLIER, effective_at=EARLIER)
+        times = {"version": 1, "created_at": SOME_TIME, "updated_at": SOME_TIME, "effective_at": SOME_TIME}
+        given().when(create(wanted)).then(JobCreated(job=wanted.model_copy(update=times)))
+
+    def test_a_taken_name_is_refused(self) -> None:
+        job = job_of_owner(name="nightly")
+        given().when(create(job, name_taken=True)).then_raises(
+            DuplicateJobName, title="Duplicate job name", message='A job named "nightly" already exists.'
+        )
+
+    def test_an_id_is_used_once(self) -> None:
+        job = job_of_owner()
+        given(JobCreated(job=job)).when(create(job)).then_raises(InvalidJob)
+
+    @pytest.mark.parametrize(
+        ("fields", "title"),
+        [
+            ({"name": " \t "}, "Invalid name"),
+            ({"name": "x" * 256}, "Invalid name"),
+            ({"timeout_seconds": 0.5}, "Invalid timeout"),
+            ({"timeout_seconds": 300.5}, "Invalid timeout"),
+            ({"metadata": {"x": "y" * 65_536}}, "Invalid metadata"),
+        ],
+    )
+    def test_a_field_that_no_job_may_have_is_refused(self, fields: dict[str, Any], title: str) -> None:
+        given().when(create(job_of_owner(**fields))).then_raises(InvalidJob, title=title)
+
+    @pytest.mark.parametrize(
+        ("expression", "zone", "title"),
+        [
+            ("* * * *", "Asia/Tokyo", "Invalid cron expression"),
+            ("0 0 31 2 *", "Asia/Tokyo", "Invalid cron expression"),
+            ("* * * * *", "Mars/Base", "Invalid time zone"),
+        ],
+    )
+    def test_a_schedule_that_cannot_be_kept_is_refused(self, expression: str, zone: str, title: str) -> None:
+        job = job_of_owner(schedule=CronSchedule(expression=expression, timezone=zone))
+        given().when(create(job)).then_raises(InvalidSchedule, title=title)
+
+
+class TestUpdate:
+    def test_it_carries_the_job_after_and_before(self) -> None:
+        before = job_of_owner()
+        after = next_version(before, name="new", timeout_seconds=5.0)
+        given(JobCreated(job=before)).when(update(before, {"name": "new", "timeout_seconds": 5.0})).then(
+            JobUpdated(job=after, before=before)
+        )
+
+    def test_one_that_changes_nothing_emits_nothing(self) -> None:
+        job = job_of_owner(name="same")
+        given(JobCreated(job=job)).when(update(job, {"name": "same", "is_active": True})).then()
+        given(JobCreated(job=job)).when(update(job, {})).then()
+
+    def test_a_job_that_never_was_is_not_found(self) -> None:
+        job = job_of_owner()
+        given().when(update(job, {"name": "new"})).then_raises(
+            JobNotFound, title="Job not found", message=f"No job found with ID: {job.id}"
+        )
+
+    def test_a_deleted_job_is_not_found(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=LATER)
+        given(JobCreated(job=job), gone).when(update(job, {"name": "new"})).then_raises(JobNotFound)
+
+    def test_a_taken_name_is_refused(self) -> None:
+        job = job_of_owner()
+        given(JobCreated(job=job)).when(update(job, {"name": "nightly"}, name_taken=True)).then_raises(
+            DuplicateJobName, message='A job named "nightly" already exists.'
+        )
+
+    def test_a_field_that_no_job_may_have_is_refused(self) -> None:
+        job = job_of_owner()
+        given(JobCreated(job=job)).when(update(job, {"name": ""})).then_raises(
+            InvalidJob, title="Invalid name"
+        )
+
+
+class TestOwnership:
+    @pytest.mark.parametrize("actor", NOT_THEIRS, ids=NOT_THEIRS_NAMES)
+    def test_others_may_neither_change_nor_delete_it(self, actor: Actor) -> None:
+        job = job_of_owner()
+        before = given(JobCreated(job=job))
+        before.when(update(job, {"name": "new"}, actor=actor)).then_raises(Forbidden)
+        before.when(update(job, {}, actor=actor)).then_raises(Forbidden)
+        before.when(delete(job.id, actor=actor)).then_raises(Forbidden)
+
+    @pytest.mark.parametrize("actor", [AS_OWNER, AS_ADMIN, SYSTEM], ids=["owner", "admin", "system"])
+    def test_its_owner_administrators_and_the_system_may(self, actor: Actor) -> None:
+        job = job_of_owner()
+        before = given(JobCreated(job=job))
+        after = next_version(job, is_active=False)
+        before.when(update(job, {"is_active": False}, actor=actor)).then(JobUpdated(job=after, before=job))
+        before.when(delete(job.id, actor=actor)).then(JobDeleted(before=job, version=2, effective_at=LATER))
+
+
+class TestDelete:
+    def test_it_says_what_is_gone_and_which_change_that_is(self) -> None:
+        first = job_of_owner()
+        second = next_version(first, SOME_TIME, JUST_AFTER, name="second")
+        given(JobCreated(job=first), JobUpdated(job=second, before=first)).when(delete(first.id)).then(
+            JobDeleted(before=second, version=3, effective_at=LATER)
+        )
+
+    def test_what_is_gone_cannot_be_deleted_again(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=LATER)
+        given(JobCreated(job=job), gone).when(delete(job.id)).then_raises(JobNotFound)
+        given().when(delete(job.id)).then_raises(JobNotFound)
+
+
+class TestEndDate:
+    # 23:30 on the 21st in Tokyo, 14:30 in London, 09:30 in New York.
+    NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
+    AFTER_MIDNIGHT = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
+    THE_21ST = date(2026, 11, 21)
+
+    def test_today_in_the_jobs_zone_is_taken(self) -> None:
+        assert given().when(create(job_of_owner(schedule=ending(self.THE_21ST)), now=self.NOW)).events()
+
+    def test_yesterday_in_the_jobs_zone_is_refused(self) -> None:
+        tokyo = job_of_owner(schedule=ending(self.THE_21ST))
+        given().when(create(tokyo, now=self.AFTER_MIDNIGHT)).then_raises(
+            InvalidJob, title="Invalid end_date", message="end_date must be today or in the future"
+        )
+
+    def test_the_same_moment_is_another_day_elsewhere(self) -> None:
+        new_york = job_of_owner(schedule=ending(self.THE_21ST, "America/New_York"))
+        assert given().when(create(new_york, now=self.AFTER_MIDNIGHT)).events()
+
+    def test_an_update_to_a_day_that_is_over_is_refused(self) -> None:
+        job = job_of_owner(schedule=ending(None))
+        given(JobCreated(job=job)).when(update(job, {"schedule": ending(date(2026, 11, 20))})).then_raises(
+            InvalidJob, title="Invalid end_date"
+        )
+
+    def test_a_job_that_has_ended_may_still_be_renamed(self) -> None:
+        job = job_of_owner(schedule=ending(date(2026, 1, 1)))
+        after = next_version(job, name="kept for the record")
+        given(JobCreated(job=job)).when(update(job, {"name": "kept for the record"})).then(
+            JobUpdated(job=after, before=job)
+        )
+
+    def test_a_job_that_has_ended_cannot_be_enabled(self) -> None:
+        job = job_of_owner(schedule=ending(date(2026, 11, 20)), is_active=False)
+        given(JobCreated(job=job)).when(update(job, {"is_active": True})).then_raises(
+            InvalidJob, title="Job has ended"
+        )
+
+    def test_it_is_enabled_together_with_a_later_end(self) -> None:
+        job = job_of_owner(schedule=ending(date(2026, 11, 20)), is_active=False)
+        changes: dict[str, Any] = {"is_active": True, "schedule": ending(date(2026, 11, 30))}
+        given(JobCreated(job=job)).when(update(job, changes)).then(
+            JobUpdated(job=next_version(job, **changes), before=job)
+        )
+
+
+class TestVersions:
+    def test_they_follow_one_another_when_the_clock_goes_back(self) -> None:
+        first = job_of_owner()
+        second = next_version(first, EARLIER, JUST_AFTER, name="second")
+        given(JobCreated(job=first)).when(update(first, {"name": "second"}, now=EARLIER)).then(
+            JobUpdated(job=second, before=first)
+        )
+        given(JobCreated(job=first), JobUpdated(job=second, before=first)).when(
+            delete(first.id, now=EARLIER)
+        ).then(JobDeleted(before=second, version=3, effective_at=JUST_AFTER + timedelta(microseconds=1)))
+
+    def test_they_go_on_behind_a_deletion(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=SOME_TIME)
+        times = {"version": 3, "effective_at": JUST_AFTER}
+        given(JobCreated(job=job), gone).when(create(job)).then(
+            JobCreated(job=job.model_copy(update=times)),
+        )
+
+
+A_JOB = job_of_owner()
+DAYS = [None, *(date(year, 6, 1) for year in (2021, 2027, 2030, 2031, 2032))]
+CHANGES = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": st.sampled_from(["one", "two", "three", "x" * 256]),
+        "is_active": st.booleans(),
+        "schedule": st.sampled_from([ending(day) for day in DAYS]),
+        "metadata": st.dictionaries(st.text(), st.integers(-(2**63), 2**63 - 1) | st.none()),
+        "notifications": st.builds(Notifications, on_success=st.booleans()),
+        "timeout_seconds": st.floats(1, 310),
+    },
+)
+FACTS: dict[str, Any] = {
+    "actor": st.sampled_from([AS_OWNER, AS_ADMIN, SYSTEM, NOT_THEIRS[0]]),
+    "now": st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1), timezones=st.just(UTC)),  # noqa: DTZ001 # UTC
+}
+NAME_TAKEN: dict[str, Any] = {"name_taken": st.sampled_from([False, False, False, True])}
+UPDATES = st.builds(UpdateJob, job_id=st.just(A_JOB.id), changes=CHANGES, **FACTS, **NAME_TAKEN)
+COMMANDS = st.one_of(
+    st.builds(CreateJob, job=st.just(A_JOB), **FACTS, **NAME_TAKEN),
+    UPDATES,
+    UPDATES,
+    st.builds(DeleteJob, job_id=st.just(A_JOB.id), **FACTS),
+)
+
+
+@for_all(st.lists(COMMANDS, min_size=5, max_size=25))
+def test_every_sequence_that_is_decided_folds_and_counts_up(commands: list[JobCommand]) -> None:
+    state, events = JobState(), list[DomainEvent]()
+    for command in commands:
+        try:
+            decided = decide(command, state)
+        except (RuleViolation, JobNotFound, Forbidden):
+            continue
+        events += decided
+        state = JOBS.fold(*events)
+    reached = [JOBS.fold(*events[:count]) for count in range(1, len(events) + 1)]
+    assert [one.version for one in reached] == list(range(1, len(events) + 1))
+    moments = [one.effective_at for one in reached if one.effective_at is not None]
+    assert moments == sorted(set(moments))
+    assert len(moments) == len(events)
+    for event in events:
+        assert isinstance(event, JobEvent)
+        assert parse_event(event.type, event.schema_version, event.body()) == event
