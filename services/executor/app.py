@@ -49,6 +49,7 @@ class Executor:
             policy, limit=settings.executor_concurrency, limit_per_host=settings.executor_concurrency_per_host
         )
         following: asyncio.Task[None] | None = None
+        taking: asyncio.Task[None] | None = None
         try:
             await self._bus.connect(settings.nats_url.get_secret_value(), "jetcron executor")
             following = asyncio.create_task(self._fence.follow())
@@ -61,11 +62,12 @@ class Executor:
                 settings.executor_concurrency_per_host,
                 self._clock,
             )
-            await self._take_for_ever(worker)
+            taking = asyncio.create_task(self._take_for_ever(worker))
+            await _first_to_end(following, taking)
         finally:
+            await _cancel(taking)
             await self._finish()
-            if following is not None:
-                following.cancel()
+            await _cancel(following)
             await session.close()
             await self._bus.close()
 
@@ -126,6 +128,19 @@ class Executor:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=2)
+
+
+async def _first_to_end(*tasks: asyncio.Task[None]) -> None:
+    """Neither is meant to end: one that fails ends the process, which is started again."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
+
+
+async def _cancel(task: asyncio.Task[None] | None) -> None:
+    if task is not None:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
 
 
 def run() -> None:

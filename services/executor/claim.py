@@ -7,7 +7,7 @@ the same trigger cannot both store it. On a conflict the subject's last message 
 |---|---|
 | a claim with our token | our own, whose answer was lost: go on |
 | `started` by the same trigger | its executor died or stands still: record `unknown`, claim the next attempt |
-| `started` by another trigger | somebody else is at it: nothing to do |
+| `started` by another trigger | somebody else is at it: nothing to do (in an older generation: as by the same) |
 | `unknown` or `lost` | claim the next attempt |
 | an end | nothing to do |
 """
@@ -83,13 +83,26 @@ class Claims:
             standing = settled
         raise Unpublished(f"too many conflicts on {reporter.subject}")
 
-    async def cancel(self, reporter: Reporter, reason: str) -> None:
-        """Record that the execution will not run; does nothing when somebody has begun it."""
-        report = reporter.report(Phase.CANCELLED, 0, self._clock(), error=reason)
-        try:
-            await self._bus.publish(reporter.claim_message(report, 0))
-        except WrongLastSequence:
-            logger.info("too late to cancel", action="cancel", execution=str(report.facts.execution_id))
+    async def cancel(self, reporter: Reporter, trigger_seq: int, reason: str) -> None:
+        """Record that the execution ends here; does nothing when it has ended, or somebody else is at it.
+
+        Raises `Transient` when the bus fails.
+        """
+        for _ in range(MAX_TRIES):
+            standing = await self._settle(reporter, await self._look(reporter), trigger_seq)
+            if standing is None:
+                return
+            last = standing.report
+            report = reporter.report(
+                Phase.CANCELLED,
+                last.attempt if last is not None else 0,
+                self._clock(),
+                started_at=last.started_at if last is not None else None,
+                error=reason,
+            )
+            if await self._store(reporter, report, standing.sequence):
+                return
+        raise Unpublished(f"too many conflicts on {reporter.subject}")
 
     async def _store(self, reporter: Reporter, report: ExecutionReported, expected: int) -> bool:
         try:
@@ -98,7 +111,7 @@ class Claims:
             return False
         except Unpublished as error:
             # Stored or not: the subject's last message knows.
-            logger.info("no answer to a claim", action="claim", error=error.message)
+            logger.info("no answer to a report", action="claim", error=error.message)
             return False
         return True
 
@@ -114,7 +127,7 @@ class Claims:
         if report.phase in TERMINAL_PHASES and report.redrive >= reporter.order.redrive:
             return None
         if report.phase is Phase.STARTED:
-            if report.trigger_seq != trigger_seq:
+            if report.trigger_seq != trigger_seq and report.generation >= reporter.order.generation:
                 return None
             recorded = await self._record_unknown(reporter, report, standing.sequence)
             if recorded is None:

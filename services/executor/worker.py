@@ -3,7 +3,7 @@
 import asyncio
 from collections import defaultdict
 from contextlib import suppress
-from datetime import UTC, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -66,40 +66,46 @@ class Worker:
         if execution_id in self._running:
             return
         self._running.add(execution_id)
-        beating = asyncio.create_task(_heartbeat(message))
+        delivery = _Delivery(message, self._fence, await self._fence.wait())
+        beating = asyncio.create_task(delivery.beat())
         try:
-            await self._run(message, order)
+            await self._run(delivery, order)
         except (Transient, *BUS_FAILURES) as error:
             logger.warning("a trigger waits", action="handle", execution=str(execution_id), error=repr(error))
             with suppress(*BUS_FAILURES):
-                await message.nak(delay=REDELIVER_AFTER)
+                await delivery.again()
         finally:
             beating.cancel()
             self._running.discard(execution_id)
 
-    async def _run(self, message: Msg, order: RunTriggered) -> None:
+    async def _run(self, delivery: "_Delivery", order: RunTriggered) -> None:
         reporter = Reporter(order, self._name)
-        generation = await self._fence.wait()
-        if order.generation < generation:
+        if order.generation < delivery.generation:
             # What that generation left unfinished has been published again in this one.
-            await message.ack()
+            await delivery.ack()
             return
-        if order.generation > generation:
+        if order.generation > delivery.generation:
             raise Transient("the trigger's generation is not known here yet")
-        reason = await self._reason_to_cancel(message, order)
+        reason = await self._reason_to_cancel(delivery, order)
         if reason is not None:
-            await self._claims.cancel(reporter, reason)
-            await message.ack()
+            await self._claims.cancel(reporter, delivery.sequence, reason)
+            await delivery.ack()
             return
         async with self._hosts[self._caller.host_of(order)]:
+            self._must_hold(order)
             disconnects = self._bus.disconnects
-            claim = await self._claims.claim(reporter, message.metadata.sequence.stream)
+            claim = await self._claims.claim(reporter, delivery.sequence)
             if claim is not None:
-                if disconnects != self._bus.disconnects or not self._fence.holds(order.generation):
+                self._must_hold(order)
+                if disconnects != self._bus.disconnects:
                     raise Transient("the bus was lost between claim and call")
                 result = await self._caller.call(order, claim.attempt)
                 await self._report(reporter, claim, result)
-        await message.ack()
+        await delivery.ack()
+
+    def _must_hold(self, order: RunTriggered) -> None:
+        if not self._fence.holds(order.generation):
+            raise Transient("the fence does not hold the trigger's generation")
 
     async def _report(self, reporter: Reporter, claim: Claim, result: CallResult) -> None:
         """Say how the attempt ended, for as long as it takes: the call was made."""
@@ -121,12 +127,13 @@ class Worker:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, MAX_RETRY)
 
-    async def _reason_to_cancel(self, message: Msg, order: RunTriggered) -> str | None:
+    async def _reason_to_cancel(self, delivery: "_Delivery", order: RunTriggered) -> str | None:
         """Why an old trigger must not run any more, by the newest state of its job; None for one that may."""
-        age = self._clock() - message.metadata.timestamp.astimezone(UTC)
-        if age <= PROPAGATION_BOUND:
+        if self._clock() - delivery.stored_at <= PROPAGATION_BOUND:
             return None
-        last = await self._bus.last(subjects.JOBS, subjects.event("job", order.facts.job_id))
+        subject = subjects.event("job", order.facts.job_id)
+        # What the compacted stream has not copied yet stands in its source.
+        last = await self._bus.last(subjects.JOBS, subject) or await self._bus.last(subjects.EVENTS, subject)
         if last is None or not last.data:
             return "The job was deleted before it ran"
         event = unpack(last.data, last.headers).event
@@ -138,11 +145,45 @@ class Worker:
         return None
 
 
-async def _heartbeat(message: Msg) -> None:
-    while True:
-        await asyncio.sleep(HEARTBEAT)
-        with suppress(*BUS_FAILURES):
-            await message.in_progress()
+class _Delivery:
+    """A trigger as it was delivered. It may be acknowledged only while its store is there.
+
+    Acknowledgements name a place in a stream, and a new store has other messages at the same places.
+    """
+
+    def __init__(self, message: Msg, fence: Fence, generation: int) -> None:
+        self._message = message
+        self._fence = fence
+        self.generation = generation
+        """In force when it was delivered."""
+
+    @property
+    def sequence(self) -> int:
+        """Its place in the stream."""
+        return self._message.metadata.sequence.stream
+
+    @property
+    def stored_at(self) -> datetime:
+        """When the stream stored it."""
+        return self._message.metadata.timestamp.astimezone(UTC)
+
+    async def ack(self) -> None:
+        """It is done."""
+        if self._fence.holds(self.generation):
+            await self._message.ack()
+
+    async def again(self) -> None:
+        """It must come again."""
+        if self._fence.holds(self.generation):
+            await self._message.nak(delay=REDELIVER_AFTER)
+
+    async def beat(self) -> None:
+        """Keep it from coming again meanwhile, for ever."""
+        while True:
+            await asyncio.sleep(HEARTBEAT)
+            if self._fence.holds(self.generation):
+                with suppress(*BUS_FAILURES):
+                    await self._message.in_progress()
 
 
 def _details(result: CallResult) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What SQL knows of the bus: its generation, each stream's birth and last acknowledged message, the readers' positions."""
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -57,10 +58,16 @@ async def load_bus_state(database: Database, now: datetime) -> BusState:
     )
 
 
-async def find_damage(database: Database, state: BusState, found: dict[str, StreamInfo]) -> str | None:
-    """What is wrong with the store as seen from SQL: something lost, recreated or rolled back; None when it is whole."""
+async def find_damage(
+    database: Database, state: BusState, look: Callable[[], Awaitable[dict[str, StreamInfo]]]
+) -> str | None:
+    """What is wrong with the store as seen from SQL: something lost, recreated or rolled back; None when it is whole.
+
+    SQL is read first: what the streams acknowledge meanwhile makes them newer, never older.
+    """
     async with database.read() as connection:
         recorded = {row.name: row for row in (await connection.execute(select(bus_streams))).all()}
+    found = await look()
     seen = {
         subjects.TRIGGERS: state.ledger_position,
         subjects.EXECUTIONS: state.projector_position,
@@ -78,10 +85,15 @@ async def find_damage(database: Database, state: BusState, found: dict[str, Stre
     return None
 
 
-async def begin_generation(connection: AsyncConnection, generation: int) -> None:
-    """A new generation, not yet seeded: nothing of its streams has been read, no change in them is covered."""
-    await connection.execute(
-        update(bus_state).values(
+async def begin_generation(connection: AsyncConnection, *, before: int, generation: int) -> None:
+    """A new generation, not yet seeded: nothing of its streams has been read, no change in them is covered.
+
+    Raises `PositionMoved` when another gateway has begun one meanwhile.
+    """
+    begun = await connection.execute(
+        update(bus_state)
+        .where(bus_state.c.generation == before)
+        .values(
             generation=generation,
             is_seeded=False,
             ledgered_events_seq=0,
@@ -89,6 +101,8 @@ async def begin_generation(connection: AsyncConnection, generation: int) -> None
             projector_position=0,
         )
     )
+    if begun.rowcount != 1:
+        raise PositionMoved("generation")
 
 
 async def finish_generation(

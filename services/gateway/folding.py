@@ -1,5 +1,6 @@
 """Streams folded into SQL from a position that SQL keeps: the ledger and the projector, at one gateway at a time."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
@@ -15,6 +16,9 @@ from shared.bus.connect import Bus
 from shared.bus.pull import ConsumerGone
 from shared.bus.reader import StreamMessage, StreamReader
 from shared.errors import Transient
+
+RETRY = 0.2  # seconds, doubled up to MAX_RETRY
+MAX_RETRY = 5.0  # seconds
 
 logger = structlog.get_logger()
 
@@ -33,8 +37,23 @@ async def follow(bus: Bus, fold: Fold, position: int, generation: int) -> None:
     """Fold the stream from behind `position`, for ever."""
     reader = StreamReader(bus, fold.stream, after=position)
     async for batch in reader.batches():
-        await fold.absorb(batch, position=position, generation=generation)
+        await _absorb(fold, batch, position, generation)
         position = reader.position
+
+
+async def _absorb(fold: Fold, batch: Sequence[StreamMessage], position: int, generation: int) -> None:
+    """Write a batch, waiting for the database as long as it takes; what else goes on beside it need not stop."""
+    wait = RETRY
+    while True:
+        try:
+            await fold.absorb(batch, position=position, generation=generation)
+            return
+        except Transient as error:
+            logger.warning(
+                "the database does not take a batch", action="fold", stream=fold.stream, error=error.message
+            )
+            await asyncio.sleep(wait)
+            wait = min(wait * 2, MAX_RETRY)
 
 
 async def absorb_rest(

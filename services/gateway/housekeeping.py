@@ -4,7 +4,7 @@ TRIGGERS and EXECUTIONS refuse new messages when they are full ("no claim stored
 """
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 from nats.js.api import StreamInfo
@@ -17,11 +17,15 @@ from shared.bus import subjects
 from shared.bus.connect import Bus
 from shared.bus.streams import SCHEDULER_STREAM, bucket_subject, durables
 from shared.clock import Clock
+from shared.errors import Transient
 from shared.events import CheckpointReached
+from shared.observability import BUS_FAILURES
 
 LOOK = 60.0  # seconds
 PURGE_ABOVE = 0.5
 """The share of its bytes above which a stream is purged."""
+ALARM_ABOVE = 0.9
+MAX_LAG = 10_000  # messages
 KEEP = timedelta(hours=1)
 """Reports stay at least this long: a claim must be found by every trigger that could still be a duplicate of its own."""
 
@@ -39,8 +43,12 @@ class Housekeeping:
     async def run(self) -> None:
         """Look once a minute, for ever."""
         while True:
-            await self.purge_triggers()
-            await self.purge_executions()
+            try:
+                await self.purge_triggers()
+                await self.purge_executions()
+                await self.look_at_jobs()
+            except (Transient, *BUS_FAILURES) as error:
+                logger.warning("housekeeping waits", action="housekeeping", error=repr(error))
             await asyncio.sleep(LOOK)
 
     async def purge_triggers(self) -> None:
@@ -65,13 +73,42 @@ class Housekeeping:
         async with self._database.read() as connection:
             unfinished = await connection.scalar(
                 select(func.min(executions.c.report_seq)).where(
-                    executions.c.is_open, executions.c.report_seq > 0
+                    executions.c.is_open,
+                    executions.c.report_seq > 0,
+                    executions.c.generation == state.generation,
                 )
             )
-        floors = [state.projector_position, await self._last_before(info, KEEP)]
+        until = min(self._clock() - KEEP, await self._oldest_unfinished_trigger())
+        floors = [state.projector_position, await self._last_before(info, until)]
         if unfinished is not None:
             floors.append(unfinished - 1)
         await self._purge(info, min(floors))
+
+    async def look_at_jobs(self) -> None:
+        """Tell when the compacted stream of jobs fills up or falls behind: a new leader would not know all jobs."""
+        info = await self._bus.js.stream_info(subjects.JOBS)
+        behind = max((source.lag or 0 for source in info.sources or []), default=0)
+        if _share(info) > ALARM_ABOVE or behind > MAX_LAG:
+            logger.error(
+                "JOBS is too small or behind; raise BUS_MAX_BYTES",
+                action="housekeeping",
+                share=round(_share(info), 2),
+                behind=behind,
+            )
+
+    async def _oldest_unfinished_trigger(self) -> datetime:
+        """When the oldest trigger was stored that may come again: reports since then answer it."""
+        oldest = self._clock()
+        for durable in durables():
+            if durable.stream != subjects.TRIGGERS:
+                continue
+            consumer = await self._bus.js.consumer_info(durable.stream, durable.config.durable_name or "")
+            floor = (consumer.ack_floor.stream_seq if consumer.ack_floor else 0) or 0
+            subject = durable.config.filter_subject or subjects.ALL_TRIGGERS
+            message = await self._bus.next(subjects.TRIGGERS, subject, floor + 1)
+            if message is not None and message.time is not None:
+                oldest = min(oldest, message.time)
+        return oldest
 
     async def _decisions_seq(self) -> int:
         subject = bucket_subject(subjects.SCHEDULER_BUCKET, subjects.CHECKPOINT_KEY)
@@ -82,9 +119,8 @@ class Housekeeping:
             else 0
         )
 
-    async def _last_before(self, info: StreamInfo, age: timedelta) -> int:
-        """The newest sequence older than `age`, found by halving; 0 when there is none."""
-        until = self._clock() - age
+    async def _last_before(self, info: StreamInfo, until: datetime) -> int:
+        """The newest sequence stored by then, found by halving; 0 when there is none."""
         low, high = info.state.first_seq, info.state.last_seq
         while low < high:
             middle = (low + high + 1) // 2
@@ -106,5 +142,9 @@ class Housekeeping:
 
 
 def _is_filling(info: StreamInfo) -> bool:
+    return _share(info) > PURGE_ABOVE
+
+
+def _share(info: StreamInfo) -> float:
     limit = info.config.max_bytes or 0
-    return limit > 0 and info.state.bytes > limit * PURGE_ABOVE
+    return info.state.bytes / limit if limit > 0 else 0.0

@@ -48,6 +48,8 @@ class Ledger:
                 reached = event
         async with self._database.write() as connection:
             if rows:
+                # In one order everywhere: the projector writes the same rows beside it.
+                rows.sort(key=lambda row: row["id"])
                 await connection.execute(self._database.upsert(executions).on_conflict_do_nothing(), rows)
             if reached is not None:
                 await _note_checkpoint(connection, reached)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import structlog
-from sqlalchemy import update
+from sqlalchemy import and_, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.bus_state import move_position
@@ -64,9 +64,16 @@ class Projector:
             insert.on_conflict_do_update(
                 index_elements=["id"],
                 set_={name: insert.excluded[name] for name in _MOVES},
-                where=executions.c.rank < insert.excluded.rank,
+                where=or_(
+                    executions.c.rank < insert.excluded.rank,
+                    # Said again when a new store was seeded: the row must name its place in that one.
+                    and_(
+                        executions.c.rank == insert.excluded.rank,
+                        executions.c.generation < insert.excluded.generation,
+                    ),
+                ),
             ),
-            list(newest.values()),
+            [newest[key] for key in sorted(newest)],
         )
         tried = {
             (report.facts.execution_id, report.redrive, report.attempt): _attempt_row(report)
@@ -81,7 +88,7 @@ class Projector:
                     set_={name: one.excluded[name] for name in _ATTEMPT_MOVES},
                     where=attempts.c.phase_order < one.excluded.phase_order,
                 ),
-                list(tried.values()),
+                [tried[key] for key in sorted(tried)],
             )
         await _erase_orders(connection, (report for _, report in reports))
 
@@ -93,7 +100,13 @@ async def _erase_orders(connection: AsyncConnection, reports: Iterable[Execution
         if report.phase in TERMINAL_PHASES and report.facts.kind is Kind.MANUAL
     ]
     if ended:
-        await connection.execute(update(runs).where(runs.c.execution_id.in_(ended)).values(sealed_order=None))
+        # It has run, so it was published, even where the relay could not note that.
+        published = func.coalesce(runs.c.published_seq, 0)
+        await connection.execute(
+            update(runs)
+            .where(runs.c.execution_id.in_(ended))
+            .values(sealed_order=None, published_seq=published)
+        )
 
 
 def _rank(report: ExecutionReported) -> int:

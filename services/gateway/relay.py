@@ -25,8 +25,8 @@ from shared.bus.fence import Fence
 from shared.clock import Clock
 from shared.domain.ids import manual_message_id
 from shared.errors import Transient
-from shared.events import RunTriggered
-from shared.secretbox import SecretBox
+from shared.events import RunTriggered, UnreadableEvent
+from shared.secretbox import SecretBox, UnknownKey
 
 BATCH = 500
 LOOK = 0.5  # seconds between looks when nothing wakes the relay: another gateway may have committed
@@ -43,6 +43,12 @@ _unpublished = (
     )
     .where(events.c.published_seq.is_(None))
     .order_by(events.c.aggregate_id, events.c.version)
+    .limit(BATCH)
+)
+_unpublished_runs = (
+    select(runs)
+    .where(runs.c.published_seq.is_(None), runs.c.sealed_order.is_not(None))
+    .order_by(runs.c.requested_at)
     .limit(BATCH)
 )
 _mark_event = (
@@ -111,18 +117,16 @@ class Relay:
 
     async def drain_runs(self, generation: int) -> None:
         """Publish the triggers of runs that people asked for until none is left."""
-        unpublished = (
-            select(runs).where(runs.c.published_seq.is_(None)).order_by(runs.c.requested_at).limit(BATCH)
-        )
         while True:
             async with self._database.read() as connection:
-                rows = (await connection.execute(unpublished)).all()
-            if not rows:
+                rows = (await connection.execute(_unpublished_runs)).all()
+            triggers = [(row, message) for row in rows if (message := self._manual_trigger(row, generation))]
+            if not triggers:
                 return
             if not self._fence.holds(generation):
                 raise OutOfFence("the fence is down")
-            acks = await self._bus.publish_all([self._manual_trigger(row, generation) for row in rows])
-            await self._mark_runs(rows, acks)
+            acks = await self._bus.publish_all([message for _, message in triggers])
+            await self._mark_runs([row for row, _ in triggers], acks)
 
     async def _mark_runs(self, rows: Sequence[Row[Any]], acks: Sequence[PubAck | BaseException]) -> None:
         marks = [
@@ -138,8 +142,15 @@ class Relay:
         if failed is not None:
             raise failed
 
-    def _manual_trigger(self, row: Row[Any], generation: int) -> Outgoing:
-        order = open_order(self._box, row).model_copy(update={"generation": generation})
+    def _manual_trigger(self, row: Row[Any], generation: int) -> Outgoing | None:
+        try:
+            order = open_order(self._box, row).model_copy(update={"generation": generation})
+        except (UnknownKey, ValueError) as error:
+            # It waits for a gateway that has the key.
+            logger.error(
+                "a run cannot be read", action="relay", execution=str(row.execution_id), error=repr(error)
+            )
+            return None
         return pack_trigger(order, message_id=manual_message_id(row.execution_id), source="gateway")
 
     async def _publish_chain(self, chain: list[Row[Any]]) -> tuple[list[dict[str, int]], Transient | None]:
@@ -151,6 +162,8 @@ class Relay:
                 expected = await self.publish_event(row, expected)
             except Transient as error:
                 return marks, error
+            except UnreadableEvent as error:
+                return marks, Transient(f"event {row.id} waits for a newer gateway: {error}")
             marks.append({"at": row.position, "seq": expected})
         return marks, None
 

@@ -10,13 +10,15 @@ There is one path for all of it. Nobody may work meanwhile: the fence is gone fi
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
 import structlog
 from nats.js.api import PubAck
 from sqlalchemy import Row, bindparam, case, func, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.bus_state import BusState, begin_generation, finish_generation
 from services.gateway.folding import Fold, absorb_rest
@@ -27,7 +29,7 @@ from services.gateway.store.database import Database
 from services.gateway.store.tables import events
 from shared.bus import streams, subjects
 from shared.bus.connect import Bus
-from shared.bus.envelope import Outgoing, pack
+from shared.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, Outgoing, pack
 from shared.bus.fence import LIFETIME
 from shared.clock import Clock
 from shared.events import CheckpointReached, JobsSeeded
@@ -58,24 +60,32 @@ class Seeder:
         self._settings = settings
         self._clock = clock
 
-    async def seed(self, state: BusState, folds: Sequence[Fold], reason: str) -> int:
-        """Run the whole path; returns the new generation. Done again from the start when it is interrupted."""
+    async def seed(
+        self, state: BusState, folds: Sequence[Fold], reason: str, must_hold: Callable[[], None]
+    ) -> int:
+        """Run the whole path; returns the new generation. Done again from the start when it is interrupted.
+
+        `must_hold` raises when another gateway may look after the bus; asked before each step that destroys.
+        """
         generation = state.generation + 1
         logger.warning(
             "a new generation of the store", action="seeding", generation=generation, reason=reason
         )
+        must_hold()
         await streams.remove_fence(self._bus.js)
         if state.generation > 0:
             await asyncio.sleep(LIFETIME + 0.5)
             state = await absorb_rest(self._database, self._bus, folds, state, self._clock())
+        must_hold()
         await streams.recreate(self._bus.js, self._settings.bus_max_bytes, self._settings.nats_replicas)
         async with self._database.write() as connection:
             await connection.execute(_flag_covered(state.ledgered_events_seq))
-            await begin_generation(connection, generation)
+            await begin_generation(connection, before=state.generation, generation=generation)
+            undecided_since = await _undecided_since(connection, state.ledgered_until)
         base = await self._publish_covered()
         base_seq = max(base.values(), default=0)
         await self._relay.drain_events(lambda: True)
-        await self._executions.publish(generation, state.ledgered_until)
+        await self._executions.publish(generation, undecided_since)
         await self._publish_checkpoint(state, base_seq, generation)
         await self._publish_marker(generation)
         found = await streams.read_streams(self._bus.js)
@@ -133,7 +143,10 @@ class Seeder:
             until=state.ledgered_until, events_seq=events_seq, decisions_seq=0, generation=generation
         )
         subject = streams.bucket_subject(subjects.SCHEDULER_BUCKET, subjects.CHECKPOINT_KEY)
-        await self._bus.publish(Outgoing(subject=subject, body=orjson.dumps(checkpoint.body()), headers={}))
+        headers = {EXPECTED_LAST_SUBJECT_SEQUENCE: "0"}
+        await self._bus.publish(
+            Outgoing(subject=subject, body=orjson.dumps(checkpoint.body()), headers=headers)
+        )
 
     async def _publish_marker(self, generation: int) -> None:
         marker = pack(
@@ -144,6 +157,16 @@ class Seeder:
             time=self._clock(),
         )
         await self._bus.publish(marker)
+
+
+async def _undecided_since(connection: AsyncConnection, ledgered_until: datetime) -> datetime:
+    """From when on a new leader decides: the checkpoint, or the earliest change of a job that it does not cover."""
+    earliest = await connection.scalar(
+        select(func.min(events.c.recorded_at)).where(
+            events.c.aggregate == "job", events.c.published_seq.is_(None)
+        )
+    )
+    return ledgered_until if earliest is None else min(ledgered_until, earliest - timedelta(seconds=1))
 
 
 def _flag_covered(covered_seq: int) -> Any:

@@ -21,7 +21,7 @@ from shared.domain.execution import Kind, Phase, Status
 from shared.domain.ids import again_message_id, decision_message_id, report_message_id
 from shared.domain.job import Job
 from shared.events import ExecutionReported, InstantSettled, RunTriggered
-from shared.secretbox import SecretBox
+from shared.secretbox import SecretBox, UnknownKey
 
 PAGE = 500
 BUS_WAS_LOST = "The message bus lost its store: whether this attempt called its target is not known"
@@ -63,16 +63,16 @@ class ExecutionSeeds:
         self._box = box
         self._clock = clock
 
-    async def publish(self, generation: int, ledgered_until: datetime) -> None:
+    async def publish(self, generation: int, undecided_since: datetime) -> None:
         """Everything that the new generation must know of executions; raises `Transient` when the bus fails."""
         async for rows in self._pages(_open):
             # Reports first: the claim of the next attempt looks at them.
             await self._publish_all([self._last_report(row, generation) for row in rows])
             orders = [self._order(row, generation) for row in rows if not _is_cancelled(row)]
-            await self._publish_all([again(order, generation) for order in orders])
+            await self._publish_all([again(order, generation) for order in orders if order is not None])
         settled = (
             select(executions)
-            .where(executions.c.planned_at > ledgered_until, ~executions.c.is_open)
+            .where(executions.c.planned_at > undecided_since, ~executions.c.is_open)
             .order_by(executions.c.id)
             .limit(PAGE)
         )
@@ -120,11 +120,16 @@ class ExecutionSeeds:
             message_id=message_id,
         )
 
-    def _order(self, row: Row[Any], generation: int) -> RunTriggered:
+    def _order(self, row: Row[Any], generation: int) -> RunTriggered | None:
         if row.kind == Kind.MANUAL.value and row.sealed_order is not None:
-            return open_order(self._box, row).model_copy(
-                update={"generation": generation, "redrive": row.redrive}
-            )
+            try:
+                order = open_order(self._box, row)
+            except (UnknownKey, ValueError) as error:
+                logger.error(
+                    "a run cannot be read", action="seeding", execution=str(row.id), error=repr(error)
+                )
+                return None
+            return order.model_copy(update={"generation": generation, "redrive": row.redrive})
         job = Job.model_validate(row.job_state)
         return RunTriggered.of(job, facts_of(row), generation, row.redrive)
 

@@ -5,10 +5,11 @@ the store again before anything else.
 """
 
 import asyncio
+import time
 
 import structlog
 
-from services.gateway.bus_state import PositionMoved, find_damage, load_bus_state
+from services.gateway.bus_state import BusState, PositionMoved, find_damage, load_bus_state
 from services.gateway.folding import Fold, absorb_to_end, follow
 from services.gateway.housekeeping import Housekeeping
 from services.gateway.relay import Relay
@@ -24,6 +25,7 @@ from shared.errors import Transient
 from shared.observability import BUS_FAILURES
 
 STORE_CHECK = 5.0  # seconds between looks at the store of an unbroken connection
+LEASE_LOOK = 0.1  # seconds
 MAX_BACKOFF = 5.0  # seconds
 
 logger = structlog.get_logger()
@@ -85,7 +87,9 @@ class Steward:
         work = asyncio.create_task(self._work())
         keep = asyncio.create_task(self._lease.keep())
         try:
-            await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED)
+            # Looked at here, since a renewal may hang for longer than the lease lasts.
+            while self._lease.is_held and not work.done() and not keep.done():
+                await asyncio.wait({work, keep}, return_when=asyncio.FIRST_COMPLETED, timeout=LEASE_LOOK)
         finally:
             work.cancel()
             keep.cancel()
@@ -97,12 +101,15 @@ class Steward:
         backoff = 0.2
         while True:
             await self._bus.wait_connected()
-            disconnects = self._bus.disconnects
+            disconnects, began = self._bus.disconnects, time.monotonic()
             try:
                 generation = await self._settle()
-                backoff = 0.2
+                began = time.monotonic()
                 await self._serve(generation, disconnects)
+                backoff = 0.2
             except (Transient, PositionMoved, *BUS_FAILURES) as error:
+                if time.monotonic() - began > MAX_BACKOFF:
+                    backoff = 0.2
                 logger.warning("looking after the bus starts again", action="steward", error=repr(error))
                 await asyncio.sleep(backoff)
                 backoff = min(backoff * 2, MAX_BACKOFF)
@@ -110,16 +117,20 @@ class Steward:
     async def _settle(self) -> int:
         """Make the store whole and let everybody work in it; returns the generation."""
         state = await load_bus_state(self._database, self._clock())
-        found = await streams.read_streams(self._bus.js)
-        if not state.is_seeded:
-            return await self._seeder.seed(state, self._folds, "it was never seeded")
-        damage = await find_damage(self._database, state, found)
+        damage = "it was never seeded" if not state.is_seeded else await self._find_damage(state)
         if damage is not None:
-            return await self._seeder.seed(state, self._folds, damage)
+            return await self._seeder.seed(state, self._folds, damage, self._must_hold)
         await streams.reconcile(self._bus.js, self._settings.bus_max_bytes, self._settings.nats_replicas)
         if await read_generation(self._bus) != state.generation:
             await self._seeder.raise_fence(state.generation)
         return state.generation
+
+    async def _find_damage(self, state: BusState) -> str | None:
+        return await find_damage(self._database, state, lambda: streams.read_streams(self._bus.js))
+
+    def _must_hold(self) -> None:
+        if not self._lease.is_held:
+            raise Transient("another gateway may look after the bus")
 
     async def _serve(self, generation: int, disconnects: int) -> None:
         state = await load_bus_state(self._database, self._clock())
@@ -149,7 +160,7 @@ class Steward:
                 continue
             looked = 0.0
             state = await load_bus_state(self._database, self._clock())
-            damage = await find_damage(self._database, state, await streams.read_streams(self._bus.js))
+            damage = await self._find_damage(state)
             if damage is not None:
                 raise StoreChanged(damage)
             if await read_generation(self._bus) != generation:

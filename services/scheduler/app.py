@@ -20,6 +20,7 @@ from shared.process import instance_name, run_until_stopped
 
 RETRY = 0.5  # seconds
 FENCE_LOOK = 0.2  # seconds
+WRONG_CLOCK_PAUSE = 5.0  # seconds in which others may lead
 
 logger = structlog.get_logger()
 
@@ -74,25 +75,29 @@ class Scheduler:
         """Load, follow, and when elected lead; returns when the leadership is over, to start over with a fresh view."""
         replica = Replica(self._bus, generation)
         await replica.load()
-        following = [
-            asyncio.create_task(replica.follow_jobs()),
-            asyncio.create_task(replica.follow_checkpoint()),
-        ]
         lease = Lease(self._bus, self._name, self._settings.scheduler_lease_seconds, self._clock)
         self._lease = lease
         try:
-            grant = await lease.acquire()
-            replica.leads = True
-            await self._fence.wait()
-            leader = Leader(self._bus, self._fence, lease, replica, generation, self._name, self._clock)
-            await leader.lead(grant.server_offset, self._settings.scheduler_poll_seconds)
-        except* (LeaseLost, Fenced, ClockWrong, Transient, ConsumerGone, *BUS_FAILURES) as ended:
+            # Together: a leader whose view is not kept up to date must not go on.
+            async with asyncio.TaskGroup() as tasks:
+                tasks.create_task(replica.follow_jobs())
+                tasks.create_task(replica.follow_checkpoint())
+                tasks.create_task(self._lead(replica, lease, generation))
+        except* ClockWrong as wrong:
+            logger.error("this machine's clock is wrong", action="lead", reason=str(wrong.exceptions[0]))
+            await lease.release()
+            await asyncio.sleep(WRONG_CLOCK_PAUSE)
+        except* (LeaseLost, Fenced, Transient, ConsumerGone, *BUS_FAILURES) as ended:
             logger.warning("no longer leading", action="lead", reason=repr(ended.exceptions[0]))
         finally:
-            for task in following:
-                task.cancel()
-            await asyncio.gather(*following, return_exceptions=True)
             await lease.release()
+
+    async def _lead(self, replica: Replica, lease: Lease, generation: int) -> None:
+        grant = await lease.acquire()
+        replica.leads = True
+        await self._fence.wait()
+        leader = Leader(self._bus, self._fence, lease, replica, generation, self._name, self._clock)
+        await leader.lead(grant.server_time, self._settings.scheduler_poll_seconds)
 
 
 def run() -> None:

@@ -15,8 +15,12 @@ from shared.events import InstantSettled, InstantsMissed, RunTriggered, Unreadab
 logger = structlog.get_logger()
 
 
-async def read_decided(bus: Bus, *, after: int, job_id: UUID | None = None) -> dict[UUID, set[datetime]]:
+async def read_decided(
+    bus: Bus, generation: int, *, after: int, job_id: UUID | None = None
+) -> dict[UUID, set[datetime]]:
     """The instants that decisions behind `after` are about, by job; of one job only where one is named.
+
+    A decision of an older generation, stored late by a leader that stood still, does not count: nobody runs it.
 
     Raises nats-py's errors or `ConsumerGone` when the stream cannot be read to its end.
     """
@@ -34,6 +38,8 @@ async def read_decided(bus: Bus, *, after: int, job_id: UUID | None = None) -> d
                 logger.error(
                     "unreadable decision", action="lead", sequence=message.sequence, error=str(error)
                 )
+                continue
+            if getattr(event, "generation", generation) != generation:
                 continue
             if isinstance(event, RunTriggered) and event.facts.planned_at is not None:
                 decided[event.facts.job_id].add(event.facts.planned_at)

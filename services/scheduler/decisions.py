@@ -1,8 +1,9 @@
 """What becomes of planned instants: run, or missed and why. Pure: two leaders that look at the same instants decide alike."""
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import groupby
 from uuid import UUID
 
 from services.scheduler.timetable import Due
@@ -10,6 +11,7 @@ from shared.bus import subjects
 from shared.bus.envelope import Outgoing, pack
 from shared.domain.execution import Kind
 from shared.domain.ids import decision_message_id, planned_execution_id
+from shared.domain.job import Job
 from shared.events import InstantsMissed, RunFacts, RunTriggered
 
 ON_TIME = timedelta(seconds=10)
@@ -19,19 +21,31 @@ COALESCED = "The scheduler was down; a later instant of the job runs in its plac
 TOO_LATE = "The scheduler was down for longer than the job's misfire grace"
 
 
+@dataclass(frozen=True, slots=True)
+class _Planned:
+    """One instant and the version of its job that is in force at it."""
+
+    job: Job
+    instant: datetime
+
+
 def decide(
     dues: Iterable[Due], horizon: datetime, now: datetime, generation: int
-) -> list[RunTriggered | InstantsMissed]:
-    """One decision for each due instant, as of `horizon` (which a successor reuses, so that it decides alike).
+) -> Iterator[list[RunTriggered | InstantsMissed]]:
+    """One decision for each due instant, job by job, as of `horizon` (which a successor reuses, so that it decides alike).
 
     Of a job's late instants the latest runs, if it lies within the job's grace; the earlier ones are missed, with a link
     to that run.
     """
-    decisions: list[RunTriggered | InstantsMissed] = []
-    ordered = sorted(dues, key=lambda due: (due.job.id, due.instant))
-    for _, of_job in groupby(ordered, key=lambda due: due.job.id):
-        decisions += _decide_job(list(of_job), horizon, now, generation)
-    return sorted(decisions, key=planned_instant)
+    by_job: defaultdict[UUID, list[Due]] = defaultdict(list)
+    for due in dues:
+        by_job[due.job.id].append(due)
+    for of_job in by_job.values():
+        planned = sorted(
+            (_Planned(due.job, instant) for due in of_job for instant in due.instants()),
+            key=lambda one: one.instant,
+        )
+        yield _decide_job(planned, horizon, now, generation)
 
 
 def planned_instant(decision: RunTriggered | InstantsMissed) -> datetime:
@@ -64,7 +78,7 @@ def message(decision: RunTriggered | InstantsMissed) -> Outgoing:
 
 
 def _decide_job(
-    dues: Sequence[Due], horizon: datetime, now: datetime, generation: int
+    dues: Sequence[_Planned], horizon: datetime, now: datetime, generation: int
 ) -> list[RunTriggered | InstantsMissed]:
     runs = [due for due in dues if horizon - due.instant <= ON_TIME]
     if not runs:
@@ -79,13 +93,13 @@ def _decide_job(
     ]
 
 
-def _run(due: Due, now: datetime, generation: int) -> RunTriggered:
+def _run(due: _Planned, now: datetime, generation: int) -> RunTriggered:
     job = due.job
     execution_id = planned_execution_id(job.id, due.instant)
     return RunTriggered.of(job, RunFacts.of(job, execution_id, Kind.SCHEDULED, now, due.instant), generation)
 
 
-def _missed(due: Due, into: UUID | None, now: datetime, generation: int) -> InstantsMissed:
+def _missed(due: _Planned, into: UUID | None, now: datetime, generation: int) -> InstantsMissed:
     job = due.job
     return InstantsMissed(
         job_id=job.id,

@@ -5,7 +5,7 @@ wrong moment all the same, its decisions carry the ids of its successor's, and i
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -19,13 +19,15 @@ from services.scheduler.replica import Replica
 from services.scheduler.timetable import Due
 from shared.bus.connect import CONCURRENT_PUBLISHES, Bus, Unpublished
 from shared.bus.fence import Fence
-from shared.bus.lease import Lease, LeaseLost
+from shared.bus.lease import Lease, LeaseLost, ServerTime
 from shared.clock import Clock
 from shared.errors import Transient
 from shared.events import CheckpointReached, InstantsMissed, RunTriggered
 
 MAX_CLOCK_ERROR = timedelta(seconds=2)
 CHECKPOINT_EVERY = timedelta(seconds=1)
+PART = 2_000
+"""Decisions that are made at a time: the loop must not stand still for longer than the lease."""
 RETRY = 0.1  # seconds, doubled up to MAX_RETRY
 MAX_RETRY = 2.0  # seconds
 
@@ -49,17 +51,21 @@ class Leader:
         self._generation = generation
         self._name = name
         self._clock = clock
-        self._offset = timedelta(0)
+        self._server_time: ServerTime | None = None
         self._decided: dict[UUID, set[datetime]] = {}
         self._announced_at: datetime | None = None
+        self._announced_seq = 0
 
-    async def lead(self, server_offset: float, poll_seconds: float) -> None:
+    async def lead(self, server_time: ServerTime, poll_seconds: float) -> None:
         """Lead until the lease is lost (`LeaseLost`), another leader has written (`Fenced`) or the clock is wrong."""
-        self._check_clock(server_offset)
-        await self._take_over()
+        self._check_clock(server_time)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew())
-            tasks.create_task(self._tick_for_ever(poll_seconds))
+            tasks.create_task(self._take_over_and_tick(poll_seconds))
+
+    async def _take_over_and_tick(self, poll_seconds: float) -> None:
+        await self._take_over()
+        await self._tick_for_ever(poll_seconds)
 
     async def _take_over(self) -> None:
         """Fence the old leader, then learn what it decided beyond its checkpoint."""
@@ -73,7 +79,7 @@ class Leader:
         taken = value.model_copy(update={"leader": self._name, "catchup_until": catchup_until})
         self._replica.adopt(await write_checkpoint(self._bus, taken, found.revision))
         await self._replica.catch_up()
-        self._decided = await read_decided(self._bus, after=value.decisions_seq)
+        self._decided = await read_decided(self._bus, self._generation, after=value.decisions_seq)
         logger.info(
             "leading", action="lead", until=value.until.isoformat(), catchup_until=catchup_until.isoformat()
         )
@@ -83,19 +89,20 @@ class Leader:
             await asyncio.sleep(self._lease.renew_interval)
             await self._lease.renew()
             try:
-                self._check_clock(await self._lease.server_offset())
+                self._check_clock(await self._lease.server_time())
             except Transient as error:
                 logger.warning("the server's clock cannot be read", action="lease", error=error.message)
 
-    def _check_clock(self, offset: float) -> None:
-        self._offset = timedelta(seconds=offset)
-        if abs(self._offset) > MAX_CLOCK_ERROR:
-            raise ClockWrong(f"the clocks are {offset:+.1f} s apart")
+    def _check_clock(self, server_time: ServerTime) -> None:
+        self._server_time = server_time
+        if abs(server_time.offset) > MAX_CLOCK_ERROR.total_seconds():
+            raise ClockWrong(f"the clocks are {server_time.offset:+.1f} s apart")
 
     def _horizon(self) -> datetime:
         """Up to when instants may be decided: now, and never far ahead of the server's time."""
-        now = self._clock()
-        return min(now, now + self._offset + MAX_CLOCK_ERROR)
+        if self._server_time is None:
+            raise ClockWrong("the server's time is not known")
+        return min(self._clock(), self._server_time.latest(MAX_CLOCK_ERROR))
 
     async def _tick_for_ever(self, poll_seconds: float) -> None:
         while True:
@@ -125,20 +132,38 @@ class Leader:
             await self._write(checkpoint.model_copy(update={"catchup_until": horizon}))
             checkpoint = self._checkpoint()
         events_seq = self._replica.timetable.applied_seq
-        dues = await self._undecided(list(self._replica.timetable.pop_due(horizon)), checkpoint.until)
-        decisions = decide(dues, horizon, self._clock(), self._generation)
-        decisions_seq = max(await self._publish(decisions), checkpoint.decisions_seq)
-        due_now = bool(decisions) or self._announced_at is None
-        if due_now or horizon - (self._announced_at or horizon) >= CHECKPOINT_EVERY:
+        dues = self._replica.timetable.pop_due(horizon)
+        await self._look_up_late(dues, checkpoint.until)
+        highest = 0
+        async for decisions in self._in_parts(decide(dues, horizon, self._clock(), self._generation)):
+            highest = max(highest, await self._publish(decisions))
+        if dues or self._announced_at is None or horizon - self._announced_at >= CHECKPOINT_EVERY:
+            # What was announced before stands behind all decisions up to then.
+            decisions_seq = max(highest, self._announced_seq, checkpoint.decisions_seq)
             await self._reach(checkpoint, horizon, max(events_seq, checkpoint.events_seq), decisions_seq)
 
-    async def _undecided(self, dues: Sequence[Due], until: datetime) -> list[Due]:
-        """Leave out what was decided already; a change that came late may plan instants that lie behind `until`."""
-        late = {due.job.id for due in dues if due.instant <= until}
-        for job_id in late:
-            decided = await read_decided(self._bus, after=0, job_id=job_id)
+    async def _look_up_late(self, dues: Sequence[Due], until: datetime) -> None:
+        """A change that came late may plan instants that lie behind `until`: find out which of them are decided."""
+        for job_id in {due.job.id for due in dues if due.first <= until}:
+            decided = await read_decided(self._bus, self._generation, after=0, job_id=job_id)
             self._decided.setdefault(job_id, set()).update(decided.get(job_id, set()))
-        return [due for due in dues if due.instant not in self._decided.get(due.job.id, ())]
+
+    async def _in_parts(
+        self, decided_jobs: Iterable[list[RunTriggered | InstantsMissed]]
+    ) -> AsyncIterator[list[RunTriggered | InstantsMissed]]:
+        """What is not decided yet, in parts that can be published while the lease is renewed beside it."""
+        part: list[RunTriggered | InstantsMissed] = []
+        for decisions in decided_jobs:
+            part += [decision for decision in decisions if not self._is_decided(decision)]
+            if len(part) >= PART:
+                yield part
+                part = []
+                await asyncio.sleep(0)
+        if part:
+            yield part
+
+    def _is_decided(self, decision: RunTriggered | InstantsMissed) -> bool:
+        return planned_instant(decision) in self._decided.get(_job_id(decision), ())
 
     async def _publish(self, decisions: Sequence[RunTriggered | InstantsMissed]) -> int:
         """Publish until every decision is acknowledged; returns the highest sequence (0 without decisions)."""
@@ -178,7 +203,7 @@ class Leader:
             }
         )
         await self._write(reached)
-        await self._announce(reached)
+        self._announced_seq = max(self._announced_seq, await self._announce(reached))
         self._announced_at = until
         self._forget_decided(until)
 
@@ -197,12 +222,13 @@ class Leader:
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, MAX_RETRY)
 
-    async def _announce(self, value: CheckpointReached) -> None:
+    async def _announce(self, value: CheckpointReached) -> int:
         try:
-            await announce(self._bus, value, self._clock)
+            return await announce(self._bus, value, self._clock)
         except Unpublished as error:
             # The next one says the same and more.
             logger.warning("the checkpoint was not announced", action="checkpoint", error=error.message)
+            return 0
 
     def _must_hold(self) -> None:
         if not self._lease.is_held:
@@ -216,8 +242,7 @@ class Leader:
         return self._replica.checkpoint.value
 
     def _note(self, decision: RunTriggered | InstantsMissed) -> None:
-        job_id = decision.facts.job_id if isinstance(decision, RunTriggered) else decision.job_id
-        self._decided.setdefault(job_id, set()).add(planned_instant(decision))
+        self._decided.setdefault(_job_id(decision), set()).add(planned_instant(decision))
 
     def _forget_decided(self, until: datetime) -> None:
         # What lies behind the checkpoint comes up again only for changes that came late, and they look it up.
@@ -226,3 +251,7 @@ class Leader:
             for job_id, instants in self._decided.items()
             if (later := {instant for instant in instants if instant > until})
         }
+
+
+def _job_id(decision: RunTriggered | InstantsMissed) -> UUID:
+    return decision.facts.job_id if isinstance(decision, RunTriggered) else decision.job_id

@@ -96,21 +96,22 @@ class Replica:
 
     async def _load_jobs(self, checkpoint: StoredCheckpoint) -> bool:
         timetable, value = Timetable(), checkpoint.value
-        seeded = False
+        seeded, newest = False, 0
         async for batch in StreamReader(self._bus, subjects.JOBS).read_to_end():
             for message in batch:
                 seeded = seeded or self._is_marker(message)
-                event = _job_event(message)
+                event, place = _job_event(message), source_sequence(message.headers, message.sequence)
+                newest = max(newest, place)
                 if event is not None:
                     timetable.load(
                         event,
-                        source_sequence(message.headers, message.sequence),
+                        place,
                         covered_seq=value.events_seq,
                         until=value.until,
                     )
             await asyncio.sleep(0)
-        # What the checkpoint does not cover is read again, change by change.
-        timetable.applied_seq = value.events_seq
+        # What the checkpoint does not cover is read again, change by change; so is what was not copied here yet.
+        timetable.applied_seq = min(value.events_seq, newest)
         self.timetable = timetable
         return seeded
 

@@ -10,12 +10,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
+from zoneinfo import ZoneInfoNotFoundError
+
+import structlog
 
 from shared.domain.job import Job
-from shared.domain.schedule import fires_between
+from shared.domain.schedule import InvalidSchedule, fires_between
 from shared.events import JobDeleted, JobEvent
 
 _INSTANT_BEFORE = timedelta(microseconds=1)
+
+logger = structlog.get_logger()
 
 
 @dataclass(slots=True, eq=False)
@@ -33,10 +38,17 @@ class _Version:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """A planned instant whose time has come, with the version in force at it."""
+    """Planned instants of one version of a job whose time has come: the first one, and all that follow up to `until`."""
 
     job: Job
-    instant: datetime
+    first: datetime
+    until: datetime
+
+    def instants(self) -> Iterator[datetime]:
+        """They can be many after a long outage, so they are made one by one."""
+        yield self.first
+        if self.until > self.first:
+            yield from fires_between(self.job.schedule, self.first, self.until)
 
 
 class Timetable:
@@ -64,24 +76,22 @@ class Timetable:
         """Take in the next change of the stream; one that was taken in before changes nothing."""
         if events_seq <= self.applied_seq:
             return
-        self.applied_seq = events_seq
         self.load(event, events_seq, covered_seq=covered_seq, until=until)
+        self.applied_seq = events_seq
 
     def next_instant(self) -> datetime | None:
         """The earliest planned instant (or one that a change has made void meanwhile)."""
         return self._heap[0][0] if self._heap else None
 
-    def pop_due(self, until: datetime) -> Iterator[Due]:
+    def pop_due(self, until: datetime) -> list[Due]:
         """Take out every planned instant up to `until`; each comes once."""
+        dues = []
         while (popped := self._pop(until)) is not None:
-            instant, version, job = popped
-            yield Due(job, instant)
+            first, version, job = popped
             last = until if version.ends is None else min(until, version.ends - _INSTANT_BEFORE)
-            if last > instant:
-                for further in fires_between(job.schedule, instant, last):
-                    yield Due(job, further)
-                    instant = further
-            self._plan(version, instant)
+            dues.append(Due(job, first, last))
+            self._plan(version, max(first, last))
+        return dues
 
     def skip_to(self, until: datetime, covered_seq: int) -> None:
         """Pass over what another leader has decided: instants up to `until` of versions up to `covered_seq`."""
@@ -127,7 +137,7 @@ class Timetable:
         versions[:-1] = [older for older in versions[:-1] if older.next_at is not None]
 
     def _plan(self, version: _Version, after: datetime) -> None:
-        planned = version.job.next_instant(after) if version.job is not None else None
+        planned = _next_instant(version.job, after) if version.job is not None else None
         if planned is not None and version.ends is not None and planned >= version.ends:
             planned = None
         version.next_at = planned
@@ -147,3 +157,12 @@ def _newest(event: JobEvent, events_seq: int) -> _Version:
     if isinstance(event, JobDeleted):
         return _Version(event.before.id, event.version, None, event.effective_at, events_seq)
     return _version(event.current, events_seq)
+
+
+def _next_instant(job: Job, after: datetime) -> datetime | None:
+    try:
+        return job.next_instant(after)
+    except (InvalidSchedule, ZoneInfoNotFoundError, ValueError) as error:
+        # Written by a newer gateway, or in a zone that only a newer tzdata knows: it must not stop the other jobs.
+        logger.error("a schedule cannot be read here", action="plan", job=str(job.id), error=repr(error))
+        return None

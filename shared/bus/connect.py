@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+import os
+import signal
 from collections.abc import Iterable
 from typing import Any
 
@@ -41,6 +43,7 @@ class Bus:
         self.disconnects = 0
         """How often the connection was lost; a change means that the server may have restarted."""
         self._connected = asyncio.Event()
+        self._opened = False
         self._closing = False
         self._slots = asyncio.Semaphore(CONCURRENT_PUBLISHES)
 
@@ -58,6 +61,12 @@ class Bus:
             self._connected.set()
             logger.info("the bus is back", action="bus_reconnected")
 
+        async def on_closed() -> None:
+            if self._opened and not self._closing:
+                # The client gives up for good on some answers of the server; a new process begins with a new one.
+                logger.critical("the bus connection was closed for good", action="bus_closed")
+                os.kill(os.getpid(), signal.SIGTERM)
+
         async def on_error(error: Exception) -> None:
             logger.debug("bus error", action="bus_error", error=repr(error))
 
@@ -74,8 +83,10 @@ class Bus:
                     max_outstanding_pings=2,
                     disconnected_cb=on_disconnect,
                     reconnected_cb=on_reconnect,
+                    closed_cb=on_closed,
                     error_cb=on_error,
                 )
+                self._opened = True
                 self._connected.set()
                 return
             except (OSError, NatsError, TimeoutError) as error:

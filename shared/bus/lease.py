@@ -8,7 +8,7 @@ election is the term. A lease alone stops no paused holder: what it guards has i
 import asyncio
 import time
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import orjson
 import structlog
@@ -27,12 +27,26 @@ logger = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerTime:
+    """The server's clock, as of one renewal."""
+
+    at: datetime
+    monotonic: float
+    """This machine's monotonic clock just before."""
+    offset: float
+    """Server time minus local time, in seconds."""
+
+    def latest(self, slack: timedelta) -> datetime:
+        """What time it can be now at most, whatever was done to this machine's clock meanwhile."""
+        return self.at + timedelta(seconds=time.monotonic() - self.monotonic) + slack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
     """A won election."""
 
     term: int
-    server_offset: float
-    """Server time minus local time at the election, in seconds."""
+    server_time: ServerTime
 
 
 class LeaseLost(Exception):
@@ -50,6 +64,7 @@ class Lease:
         self._subject = bucket_subject(SCHEDULER_BUCKET, LEASE_KEY)
         self._revision = 0
         self._deadline = 0.0
+        self._asked = time.monotonic()
 
     @property
     def is_held(self) -> bool:
@@ -68,7 +83,7 @@ class Lease:
                 last = await self._bus.last(SCHEDULER_STREAM, self._subject)
                 vacant = last is None or not last.data
                 if vacant and await self._try(last.seq or 0 if last is not None else 0):
-                    return Grant(term=self._revision, server_offset=await self.server_offset())
+                    return Grant(term=self._revision, server_time=await self.server_time())
             except (Transient, LeaseLost) as error:
                 logger.debug("the lease cannot be read", action="lease", error=str(error))
             await asyncio.sleep(self._ttl / 8)
@@ -100,16 +115,18 @@ class Lease:
         except (WrongLastSequence, Unpublished) as error:
             logger.info("the lease was gone already", action="lease", error=repr(error))
 
-    async def server_offset(self) -> float:
-        """Server time minus local time in seconds, as of the newest renewal stored; raises `LeaseLost` when it is gone."""
+    async def server_time(self) -> ServerTime:
+        """The server's clock as of the newest renewal stored; raises `LeaseLost` when the lease is gone."""
         last = await self._bus.last(SCHEDULER_STREAM, self._subject)
         if last is None or last.time is None or not self._is_ours(last):
             raise LeaseLost("the lease changed hands")
         renewed_at = datetime.fromisoformat(orjson.loads(last.data or b"")["renewed_at"])
-        return (last.time - renewed_at).total_seconds()
+        return ServerTime(
+            at=last.time, monotonic=self._asked, offset=(last.time - renewed_at).total_seconds()
+        )
 
     async def _try(self, expected: int) -> bool:
-        asked = time.monotonic()
+        self._asked = asked = time.monotonic()
         body = orjson.dumps({"holder": self._holder, "renewed_at": self._clock()})
         headers = {"Nats-TTL": f"{self._ttl}s", EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected)}
         try:

@@ -7,11 +7,13 @@ https://docs.nats.io/reference/reference-protocols/nats_api_reference#fetch-from
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Self
 
 import orjson
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
+from nats.errors import Error as NatsError
 
 from shared.bus.connect import Bus
 
@@ -36,17 +38,21 @@ class Pull:
         self._arrived: asyncio.Queue[Msg | ConsumerGone] = asyncio.Queue()
         self._inbox = ""
         self._outstanding = 0
+        self._requests = 0
+        self._asked: dict[str, int] = {}
         self._alive_at = 0.0
         self._disconnects = bus.disconnects
 
     async def __aenter__(self) -> Self:
         self._inbox = self._bus.nc.new_inbox()
-        self._subscription = await self._bus.nc.subscribe(self._inbox, cb=self._on_message)
+        self._subscription = await self._bus.nc.subscribe(f"{self._inbox}.*", cb=self._on_message)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._subscription is not None and self._bus.nc.is_connected:
-            await self._subscription.unsubscribe()
+        if self._subscription is not None:
+            # Also while the server is away: the client would subscribe again on its return.
+            with suppress(NatsError):
+                await self._subscription.unsubscribe()
 
     @property
     def outstanding(self) -> int:
@@ -65,12 +71,15 @@ class Pull:
         if self._outstanding == 0:
             self._alive_at = time.monotonic()
         self._outstanding += count
+        self._requests += 1
+        reply = f"{self._inbox}.{self._requests}"
+        self._asked[reply] = count
         request = {
             "batch": count,
             "expires": int(EXPIRES * NANOSECONDS),
             "idle_heartbeat": int(HEARTBEAT * NANOSECONDS),
         }
-        await self._bus.nc.publish(self._subject, orjson.dumps(request), reply=self._inbox)
+        await self._bus.nc.publish(self._subject, orjson.dumps(request), reply=reply)
 
     async def take(self, seconds: float) -> Msg | None:
         """The next message, or None when none arrived in time. Raises `ConsumerGone`."""
@@ -105,13 +114,14 @@ class Pull:
             self._outstanding = max(0, self._outstanding - 1)
             self._arrived.put_nowait(message)
         elif status != "100":
-            self._on_status(status, message.headers or {})
+            self._on_status(status, message.headers or {}, self._asked.pop(message.subject, 0))
 
-    def _on_status(self, status: str, headers: dict[str, str]) -> None:
+    def _on_status(self, status: str, headers: dict[str, str], asked: int) -> None:
         description = headers.get("Description", "")
         if status == "503" or any(reason in description for reason in _CONSUMER_GONE):
             self._arrived.put_nowait(ConsumerGone(description or "nobody answers for the consumer"))
             return
         unserved = headers.get("Nats-Pending-Messages")
         # Every other status ends the request that it answers: what it did not deliver is not outstanding any more.
-        self._outstanding = max(0, self._outstanding - int(unserved)) if unserved else 0
+        # One that was refused at once does not say how much that was.
+        self._outstanding = max(0, self._outstanding - (int(unserved) if unserved else asked))

@@ -55,7 +55,8 @@ class StreamReader:
                 async with Pull(self._bus, self._stream, consumer) as pull:
                     async for batch in self._read(pull):
                         wait = 0.05
-                        yield batch
+                        if batch:
+                            yield batch
             except (NatsError, APIError, TimeoutError, OSError, ConsumerGone) as error:
                 logger.debug("reading starts again", action="reader", stream=self._stream, error=repr(error))
                 await asyncio.sleep(wait)
@@ -73,17 +74,23 @@ class StreamReader:
             return
         async with Pull(self._bus, self._stream, consumer) as pull:
             async for batch in self._read(pull):
-                yield batch
-                if batch[-1].pending == 0:
+                if batch:
+                    yield batch
+                    if batch[-1].pending == 0:
+                        return
+                elif not (await self._bus.js.consumer_info(self._stream, consumer)).num_pending:
+                    # What was counted as pending has been purged or has aged out meanwhile.
                     return
 
     async def _read(self, pull: Pull) -> AsyncIterator[list[StreamMessage]]:
+        """What arrives; an empty batch each `POLL` seconds in which nothing does."""
         delivered = 0
         while True:
             if pull.outstanding + pull.waiting <= BATCH:
                 await pull.want(BATCH)
             first = await pull.take(POLL)
             if first is None:
+                yield []
                 continue
             batch = []
             message: Msg | None = first

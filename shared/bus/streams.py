@@ -78,14 +78,14 @@ def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
             num_replicas=replicas,
         )
 
-    events = limits(subjects.EVENTS, [subjects.ALL_EVENTS], 0.16, 14, DiscardPolicy.OLD)
-    jobs = limits(subjects.JOBS, None, 0.16, None, DiscardPolicy.NEW)
+    events = limits(subjects.EVENTS, [subjects.ALL_EVENTS], 0.15, 14, DiscardPolicy.OLD)
+    jobs = limits(subjects.JOBS, None, 0.3, None, DiscardPolicy.NEW)
     jobs.sources = [StreamSource(name=subjects.EVENTS, filter_subject=subjects.JOB_EVENTS)]
     jobs.max_msgs_per_subject = 1
     triggers = limits(
         subjects.TRIGGERS,
         [subjects.ALL_TRIGGERS, subjects.ALL_DECISIONS, subjects.CHECKPOINT],
-        0.2,
+        0.15,
         3,
         DiscardPolicy.NEW,
     )
@@ -95,7 +95,7 @@ def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
         events,
         jobs,
         triggers,
-        limits(subjects.EXECUTIONS, [subjects.ALL_EXECUTIONS], 0.4, 6, DiscardPolicy.NEW),
+        limits(subjects.EXECUTIONS, [subjects.ALL_EXECUTIONS], 0.35, 6, DiscardPolicy.NEW),
         limits(subjects.INBOX, [subjects.ALL_INBOX], 0.05, 14, DiscardPolicy.OLD),
         _bucket(subjects.SCHEDULER_BUCKET, replicas, storage=StorageType.FILE),
     ]

@@ -6,6 +6,7 @@ store and one unbroken connection, and started anew for the next.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import TypeAlias
 
 import structlog
@@ -42,7 +43,14 @@ async def subscribe(
         generation = await fence.wait()
         disconnects = bus.disconnects
         await wait_for_consumer(bus.js, stream, durable)
-        broker = make_broker(url, stream=stream, subject=subject, durable=durable, handler=handler)
+        broker = make_broker(
+            url,
+            stream=stream,
+            subject=subject,
+            durable=durable,
+            handler=handler,
+            may_settle=partial(fence.holds, generation),
+        )
         try:
             await broker.start()
             while bus.disconnects == disconnects and fence.generation in (None, generation):
@@ -54,8 +62,14 @@ async def subscribe(
             await _stop(broker)
 
 
-def make_broker(url: str, *, stream: str, subject: str, durable: str, handler: Handler) -> NatsBroker:
-    """A broker with one batch subscriber on an existing durable."""
+def make_broker(
+    url: str, *, stream: str, subject: str, durable: str, handler: Handler, may_settle: Callable[[], bool]
+) -> NatsBroker:
+    """A broker with one batch subscriber on an existing durable.
+
+    Messages are acknowledged only while `may_settle` says that their store is there: an acknowledgement names a place in a
+    stream, and a new store has other messages at the same places.
+    """
     broker = NatsBroker(servers(url), logger=None, graceful_timeout=5.0)
 
     @broker.subscriber(
@@ -72,10 +86,10 @@ def make_broker(url: str, *, stream: str, subject: str, durable: str, handler: H
             await handler(list(_readable(messages)))
         except (Transient, *BUS_FAILURES) as error:
             logger.warning("a batch waits", action="subscribe", stream=stream, error=repr(error))
-            for one in messages:
+            for one in messages if may_settle() else ():
                 await one.nak(delay=RETRY)
             return
-        for one in messages:
+        for one in messages if may_settle() else ():
             await one.ack()
 
     return broker

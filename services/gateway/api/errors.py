@@ -37,7 +37,7 @@ _EXTRA_HEADERS: dict[HTTPStatus, dict[str, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": str(RETRY_AFTER_SECONDS)},
 }
 # The framework's own errors, and what they say, in our words.
-_TITLES = {404: NotFound.title, 405: "Method not allowed", 413: TOO_LARGE}
+_TITLES = {400: INVALID_REQUEST, 404: NotFound.title, 405: "Method not allowed", 413: TOO_LARGE}
 _MESSAGES = {
     "Not Found": "There is nothing at this path",
     "Method Not Allowed": "This path does not take this method",
