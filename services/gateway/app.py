@@ -22,7 +22,7 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.store.migrate import upgrade
 from shared.clock import Clock, utc_now
 from shared.errors import Transient
-from shared.observability import configure_logging
+from shared.process import prepare_process
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
 DATABASE_RETRY = 1.0  # seconds
@@ -33,7 +33,7 @@ logger = structlog.get_logger()
 def run(host: str, port: int) -> None:
     """Serve until a signal; the settings come from the environment."""
     settings = GatewaySettings()
-    configure_logging(settings, "gateway")
+    prepare_process(settings, "gateway")
     uvicorn.run(
         build_app(settings),
         host=host,

@@ -1,8 +1,5 @@
 """Everything that a gateway process holds, made in one place."""
 
-import os
-import secrets
-import socket
 from dataclasses import dataclass
 
 from services.gateway.auth.known_users import KnownUsers
@@ -22,10 +19,10 @@ from services.gateway.store.event_store import EventStore
 from shared.bus.connect import Bus
 from shared.bus.fence import Fence
 from shared.clock import Clock
+from shared.process import instance_name
 from shared.secretbox import SecretBox
 
 STEWARD_LEASE = "steward"
-MAX_HOST_LENGTH = 80
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +62,7 @@ def make_gateway(settings: GatewaySettings, clock: Clock) -> Gateway:
     steward = Steward(
         database=database,
         bus=bus,
-        lease=SqlLease(database, STEWARD_LEASE, _unique_name(), clock),
+        lease=SqlLease(database, STEWARD_LEASE, instance_name(), clock),
         relay=relay,
         seeder=Seeder(database, bus, relay, executions, settings, clock),
         housekeeping=Housekeeping(database, bus, clock),
@@ -87,8 +84,3 @@ def make_gateway(settings: GatewaySettings, clock: Clock) -> Gateway:
         tokens=Tokens(settings, clock),
         known_users=KnownUsers(database),
     )
-
-
-def _unique_name() -> str:
-    """Who holds a lease: readable for people, never the same twice."""
-    return f"{socket.gethostname()[:MAX_HOST_LENGTH]}:{os.getpid()}:{secrets.token_hex(4)}"

@@ -1,7 +1,5 @@
 """Notifications from the bus become rows of people's inboxes."""
 
-from collections.abc import Sequence
-
 from services.gateway.store.database import Database
 from services.gateway.store.tables import notifications
 from shared.bus import subjects
@@ -29,24 +27,22 @@ class Inbox:
             handler=self.write,
         )
 
-    async def write(self, events: Sequence[AnyEvent]) -> None:
-        """One transaction for the batch; raises `Transient` when the database does not answer."""
-        rows = [
-            {
-                "id": event.notification_id,
-                "user_id": event.user_id,
-                "title": event.title,
-                "message": event.message,
-                "type": event.level,
-                "related_job_id": event.related_job_id,
-                "related_execution_id": event.related_execution_id,
-                "is_read": False,
-                "created_at": event.created_at,
-            }
-            for event in events
-            if isinstance(event, NotificationPosted)
-        ]
-        if not rows:
+    async def write(self, event: AnyEvent) -> None:
+        """One row; raises `Transient` when the database does not answer."""
+        if not isinstance(event, NotificationPosted):
             return
+        row = {
+            "id": event.notification_id,
+            "user_id": event.user_id,
+            "title": event.title,
+            "message": event.message,
+            "type": event.level,
+            "related_job_id": event.related_job_id,
+            "related_execution_id": event.related_execution_id,
+            "is_read": False,
+            "created_at": event.created_at,
+        }
         async with self._database.write() as connection:
-            await connection.execute(self._database.upsert(notifications).on_conflict_do_nothing(), rows)
+            await connection.execute(
+                self._database.upsert(notifications).values(row).on_conflict_do_nothing()
+            )

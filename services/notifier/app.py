@@ -1,9 +1,6 @@
 """The notifier: reads the reports of executions and tells people."""
 
 import asyncio
-from collections.abc import Sequence
-
-from nats.js.api import PubAck
 
 from services.notifier.rules import notifications
 from shared.bus import subjects
@@ -39,23 +36,17 @@ class Notifier:
                         stream=subjects.EXECUTIONS,
                         subject=subjects.ALL_EXECUTIONS,
                         durable=subjects.NOTIFIER_DURABLE,
-                        handler=self.on_reports,
+                        handler=self.on_report,
                     )
                 )
         finally:
             await self._bus.close()
 
-    async def on_reports(self, events: Sequence[AnyEvent]) -> None:
+    async def on_report(self, event: AnyEvent) -> None:
         """Post what the rules say; raises `Transient` unless every notification is stored."""
-        posted = [
-            message(notification)
-            for event in events
-            if isinstance(event, ExecutionReported)
-            for notification in notifications(event)
-        ]
-        for ack in await self._bus.publish_all(posted):
-            if not isinstance(ack, PubAck):
-                raise ack
+        if isinstance(event, ExecutionReported):
+            for notification in notifications(event):
+                await self._bus.publish(message(notification))
 
 
 def message(notification: NotificationPosted) -> Outgoing:

@@ -14,6 +14,7 @@ from nats.js import JetStreamContext
 from nats.js.api import PubAck, RawStreamMsg
 from nats.js.errors import APIError, NotFoundError
 
+from shared.bus.client import CancellableClient
 from shared.bus.envelope import Outgoing
 from shared.errors import Transient
 
@@ -38,7 +39,7 @@ class Bus:
     """The connection, JetStream, and publishing with an answer that is one of three: stored, conflict, unknown."""
 
     def __init__(self) -> None:
-        self.nc = Client()
+        self.nc: Client = CancellableClient()
         self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
         self.disconnects = 0
         """How often the connection was lost; a change means that the server may have restarted."""
@@ -93,7 +94,7 @@ class Bus:
                 logger.warning("waiting for the bus", action="bus_waiting", error=repr(error))
                 # A client whose first connection was refused halfway keeps its socket.
                 await close_client(self.nc)
-                self.nc = Client()
+                self.nc = CancellableClient()
                 self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)

@@ -117,27 +117,25 @@ def durables() -> list[Durable]:
                 max_waiting=2_048,
             ),
         ),
-        Durable(
-            subjects.EXECUTIONS,
-            ConsumerConfig(
-                durable_name=subjects.NOTIFIER_DURABLE,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=CONSUMER_ACK_WAIT,
-                max_deliver=-1,
-                max_ack_pending=5_000,
-            ),
-        ),
-        Durable(
-            subjects.INBOX,
-            ConsumerConfig(
-                durable_name=subjects.INBOX_DURABLE,
-                ack_policy=AckPolicy.EXPLICIT,
-                ack_wait=CONSUMER_ACK_WAIT,
-                max_deliver=-1,
-                max_ack_pending=5_000,
-            ),
-        ),
+        _pushed(subjects.EXECUTIONS, subjects.NOTIFIER_DURABLE),
+        _pushed(subjects.INBOX, subjects.INBOX_DURABLE),
     ]
+
+
+def _pushed(stream: str, durable: str) -> Durable:
+    """A consumer whose messages are pushed to whichever of its subscribers is there."""
+    return Durable(
+        stream,
+        ConsumerConfig(
+            durable_name=durable,
+            deliver_subject=f"jetcron.deliver.{durable}",
+            deliver_group=durable,
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=CONSUMER_ACK_WAIT,
+            max_deliver=-1,
+            max_ack_pending=1_000,
+        ),
+    )
 
 
 async def read_streams(js: JetStreamContext) -> dict[str, StreamInfo]:

@@ -1,17 +1,18 @@
 """FastStream consumers that survive what a durable cannot: a store that was lost and made anew.
 
-The streams and durables are the gateway's; subscribers here only bind to them. A broker is started for one generation of the
+The streams and durables are the gateway's; subscribers here only bind to them. The server pushes: fetching in batches
+through the client loses a delivery now and then until it times out. A broker is started for one generation of the
 store and one unbroken connection, and started anew for the next.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import TypeAlias
 
 import structlog
 from faststream import AckPolicy
-from faststream.nats import JStream, NatsBroker, NatsMessage, PullSub
+from faststream.nats import JStream, NatsBroker, NatsMessage
 from nats.aio.msg import Msg
 
 from shared.bus.connect import Bus, close_client, servers
@@ -22,22 +23,20 @@ from shared.errors import Transient
 from shared.events import AnyEvent, UnreadableEvent
 from shared.observability import BUS_FAILURES
 
-BATCH = 200
-COLLECT = 0.25  # seconds a batch may wait to become full
 LOOK = 0.2  # seconds
 RETRY = 1.0  # seconds
 
 logger = structlog.get_logger()
 
-Handler: TypeAlias = Callable[[Sequence[AnyEvent]], Awaitable[None]]
+Handler: TypeAlias = Callable[[AnyEvent], Awaitable[None]]
 
 
 async def subscribe(
     bus: Bus, fence: Fence, url: str, *, stream: str, subject: str, durable: str, handler: Handler
 ) -> None:
-    """Hand batches of a durable's events to `handler`, for ever; a batch is acknowledged when it returns.
+    """Hand a durable's events to `handler`, for ever; one is acknowledged when it returns.
 
-    When it raises `Transient`, or the process dies, the batch comes again.
+    When it raises, or the process dies, the event comes again.
     """
     while True:
         generation = await fence.wait()
@@ -65,7 +64,7 @@ async def subscribe(
 def make_broker(
     url: str, *, stream: str, subject: str, durable: str, handler: Handler, may_settle: Callable[[], bool]
 ) -> NatsBroker:
-    """A broker with one batch subscriber on an existing durable.
+    """A broker with one subscriber on an existing durable.
 
     Messages are acknowledged only while `may_settle` says that their store is there: an acknowledgement names a place in a
     stream, and a new store has other messages at the same places.
@@ -74,25 +73,37 @@ def make_broker(
 
     @broker.subscriber(
         subject,
+        queue=durable,  # nats-py binds a queue to the durable of its name
         stream=JStream(stream, declare=False),
-        durable=durable,
-        pull_sub=PullSub(batch_size=BATCH, timeout=COLLECT, batch=True),
         ack_policy=AckPolicy.MANUAL,
     )
-    async def on_batch(message: NatsMessage) -> None:
+    async def on_message(message: NatsMessage) -> None:
         raw = message.raw_message
-        messages = raw if isinstance(raw, list) else [raw]
         try:
-            await handler(list(_readable(messages)))
-        except (Transient, *BUS_FAILURES) as error:
-            logger.warning("a batch waits", action="subscribe", stream=stream, error=repr(error))
-            for one in messages if may_settle() else ():
-                await one.nak(delay=RETRY)
+            event = unpack(raw.data, raw.headers).event
+        except UnreadableEvent as error:
+            logger.error("unreadable message", action="subscribe", subject=raw.subject, error=str(error))
+            await _settle(raw, may_settle, again=False)
             return
-        for one in messages if may_settle() else ():
-            await one.ack()
+        try:
+            await handler(event)
+        except (Transient, *BUS_FAILURES) as error:
+            logger.warning("a message waits", action="subscribe", stream=stream, error=repr(error))
+            await _settle(raw, may_settle, again=True)
+        except (
+            Exception
+        ):  # unforeseen: told here, since the framework would only leave the message to its time-out
+            logger.exception("a message was not handled", action="subscribe", stream=stream)
+            await _settle(raw, may_settle, again=True)
+        else:
+            await _settle(raw, may_settle, again=False)
 
     return broker
+
+
+async def _settle(message: Msg, may_settle: Callable[[], bool], *, again: bool) -> None:
+    if may_settle():
+        await (message.nak(delay=RETRY) if again else message.ack())
 
 
 async def _stop(broker: NatsBroker) -> None:
@@ -102,13 +113,3 @@ async def _stop(broker: NatsBroker) -> None:
     except BUS_FAILURES as error:
         logger.debug("a broker did not stop well", action="subscribe", error=repr(error))
         await close_client(broker.connection)
-
-
-def _readable(messages: Sequence[Msg]) -> Sequence[AnyEvent]:
-    events = []
-    for message in messages:
-        try:
-            events.append(unpack(message.data, message.headers).event)
-        except UnreadableEvent as error:
-            logger.error("unreadable message", action="subscribe", subject=message.subject, error=str(error))
-    return events

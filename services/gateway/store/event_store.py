@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Generic, TypeVar
 from uuid import UUID, uuid4
 
-from sqlalchemy import Row, select
+from sqlalchemy import BigInteger, Row, func, literal, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -93,6 +93,8 @@ class EventStore:
         context: Context,
     ) -> S:
         async with self._database.write() as connection:
+            if not self._database.is_sqlite:
+                await _take_turn(connection, aggregate_id)
             state, version = await load(connection, aggregate, aggregate_id)
             decided = aggregate.decide(await prepare(connection, state), state)
             for event in decided:
@@ -101,6 +103,12 @@ class EventStore:
                 state = aggregate.evolve(state, event)
                 await aggregate.project(self._database, connection, state, event)
         return state
+
+
+async def _take_turn(connection: AsyncConnection, aggregate_id: UUID) -> None:
+    """Wait for the commands on the same aggregate: of many that race, all but one would have to try again."""
+    key = int.from_bytes(aggregate_id.bytes[:8], "big", signed=True)
+    await connection.execute(select(func.pg_advisory_xact_lock(literal(key, BigInteger))))
 
 
 async def load(connection: AsyncConnection, aggregate: Aggregate[S, C], aggregate_id: UUID) -> tuple[S, int]:

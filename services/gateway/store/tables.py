@@ -17,6 +17,7 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
+    false,
     text,
 )
 
@@ -139,7 +140,7 @@ executions = Table(
     Column("completed_at", Instant),
     Column("duration_seconds", Float),
     Column("response_status", Integer),
-    Column("timed_out", Boolean, nullable=False, server_default=text("false")),
+    Column("timed_out", Boolean, nullable=False, server_default=false()),
     Column("error_message", Text),
     Column("output", Text),
     Column("is_open", Boolean, nullable=False),

@@ -105,7 +105,15 @@ class TestLogin:
 
 class TestBody:
     async def test_what_is_no_object_is_refused_in_the_errors_form(self, api: Api) -> None:
-        for content in (b"", b"{", b"[]", b"null", b'"x"', b"\xff", b'{"username": "\\ud800", "password": "x"}'):
+        for content in (
+            b"",
+            b"{",
+            b"[]",
+            b"null",
+            b'"x"',
+            b"\xff",
+            b'{"username": "\\ud800", "password": "x"}',
+        ):
             headers = {"Content-Type": "application/json"}
             answer = await api.anonymous.post("/auth/login", content=content, headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (400, "Invalid request"), content
@@ -142,7 +150,7 @@ class TestMe:
             refused(await api.anonymous.get("/auth/me", headers={"Authorization": header}), body)
 
     async def test_it_is_refused_once_the_token_has_expired(self, api: Api) -> None:
-        api.clock.advance(seconds=3599)
+        api.clock.advance(seconds=86_399)
         assert (await api.user.get("/auth/me")).status_code == 200
         api.clock.advance(seconds=1)
         refused(await api.user.get("/auth/me"))

@@ -22,7 +22,7 @@ from tests.fixtures.builders import SOME_TIME, make_facts, make_report, make_tri
 from tests.fixtures.bus import packed, read_all
 
 SMALL = 2 * 2**20  # bytes of all streams together
-TRIGGER_BYTES = 10_000
+TRIGGER_BYTES = 7_000
 TRIGGERS = 30  # of that size: more than half of what TRIGGERS holds
 REPORT_BYTES = 20_000
 REPORTS = 30
@@ -33,6 +33,7 @@ async def small(bus: Bus, database: Database) -> Bus:
     """Small streams, of which nothing has been read."""
     await streams.recreate(bus.js, SMALL, 1)
     await load_bus_state(database, SOME_TIME)
+    await has_read(database, generation=1)
     return bus
 
 
@@ -59,10 +60,10 @@ async def decided(bus: Bus, decisions_seq: int) -> None:
     await bus.publish(Outgoing(subject=subject, body=orjson.dumps(value.body()), headers={}))
 
 
-async def has_read(database: Database, **positions: int) -> None:
-    """Ledger and projector have come that far."""
+async def has_read(database: Database, **state: int) -> None:
+    """Ledger and projector have come that far, in this generation."""
     async with database.write() as connection:
-        await connection.execute(update(bus_state).values(positions))
+        await connection.execute(update(bus_state).values(state))
 
 
 async def first_of(bus: Bus, stream: str) -> int:

@@ -3,8 +3,6 @@
 from typing import Any
 from uuid import uuid4
 
-import pytest
-
 from services.gateway.store.tables import events, jobs
 from tests.fixtures.builders import SOME_TIME
 from tests.fixtures.database import rows_of
@@ -14,7 +12,6 @@ from tests.fixtures.gateway import (
     body_of,
     client_of,
     created,
-    gateway_settings,
     job_body,
     running_app,
     z,
@@ -48,24 +45,19 @@ class TestCreate:
         answer = await api.user.post("/jobs", json=ALL_FIELDS)
         body = answer.json()
         job_id = body["job"]["id"]
-        assert (answer.status_code, body) == (
-            201,
-            {
-                "message": "Job created successfully",
-                "job": {
-                    **ALL_FIELDS,
-                    **NO_GITHUB,
-                    "id": job_id,
-                    "created_by": str(api.people["user"].id),
-                    "created_at": z(SOME_TIME),
-                    "updated_at": z(SOME_TIME),
-                    "last_execution_at": None,
-                    "next_execution_at": "2026-11-22T02:00:00+01:00",
-                    "version": 1,
-                },
-            },
-        )
-        assert await body_of(api.viewer, f"/jobs/{job_id}") == {"job": body["job"]}
+        job = {
+            **ALL_FIELDS,
+            **NO_GITHUB,
+            "id": job_id,
+            "created_by": str(api.people["user"].id),
+            "created_at": z(SOME_TIME),
+            "updated_at": z(SOME_TIME),
+            "last_execution_at": None,
+            "next_execution_at": "2026-11-22T02:00:00+01:00",
+            "version": 1,
+        }
+        assert (answer.status_code, body) == (201, {"message": "Job created successfully", "job": job})
+        assert await body_of(api.viewer, f"/jobs/{job_id}") == {"job": job}
 
     async def test_what_is_not_given_has_its_documented_default(self, api: Api) -> None:
         given = job_body(end_date="2026-11-21", name="  trimmed ")
@@ -101,25 +93,18 @@ class TestCreate:
         )
 
     async def test_every_required_field_is_asked_for(self, api: Api) -> None:
+        names = ("name", "cron_expression", "end_date", "pic_team")
+        expected = {
+            "error": "Invalid request",
+            "message": "; ".join(f"{name}: is required" for name in names),
+            "details": dict.fromkeys(names, "is required"),
+        }
         answer = await api.user.post("/jobs", json={})
-        assert (answer.status_code, answer.json()) == (
-            400,
-            {
-                "error": "Invalid request",
-                "message": "name: is required; cron_expression: is required; end_date: is required; "
-                "pic_team: is required",
-                "details": dict.fromkeys(("name", "cron_expression", "end_date", "pic_team"), "is required"),
-            },
-        )
-
-    async def test_a_target_is_asked_for(self, api: Api) -> None:
-        for url in ({}, {"target_url": None}):
-            given = {name: value for name, value in job_body().items() if name != "target_url"}
-            answer = await api.user.post("/jobs", json={**given, **url})
-            assert (answer.status_code, answer.json()) == (
-                400,
-                {"error": "Invalid request", "message": "target_url is required"},
-            )
+        assert (answer.status_code, answer.json()) == (400, expected)
+        given = {name: value for name, value in job_body().items() if name != "target_url"}
+        answer = await api.user.post("/jobs", json=given)
+        expected = {"error": "Invalid request", "message": "target_url is required"}
+        assert (answer.status_code, answer.json()) == (400, expected)
 
 
 WRONG_FIELDS: list[tuple[Json, str]] = [
@@ -159,6 +144,7 @@ WRONG_FIELDS: list[tuple[Json, str]] = [
     ({"id": str(uuid4())}, "Invalid request"),
     ({"created_by": str(uuid4())}, "Invalid request"),
     ({"version": 7}, "Invalid request"),
+    ({"target_url": None}, "Invalid request"),
     ({"target_url": "file:///etc/passwd"}, "Invalid target_url"),
     ({"target_url": "http://user:pass@127.0.0.1/"}, "Invalid target_url"),
     ({"target_url": "http://example.com#@127.0.0.1/"}, "Invalid target_url"),
@@ -260,13 +246,55 @@ class TestUpdate:
         assert (answer.status_code, answer.json()["job"]["pic_team"]) == (200, "qa")
 
     async def test_an_ended_job_is_enabled_with_a_later_end_only(self, api: Api) -> None:
-        job = await api.create_job(end_date="2026-11-22", is_active=False)
-        api.clock.advance(days=3)
-        path = f"/jobs/{job['id']}"
-        api_token = api.gateway.tokens
-        assert api_token is not None
-        async with client_of(api.app, await _token(api)) as client:
-            answer = await client.put(path, json={"is_active": True})
-            assert (answer.status_code, answer.json()["error"]) == (400, "Job has ended")
-            answer = await client.put(path, json={"is_active": True, "end_date": "2026-11-30"})
-            assert (answer.status_code, answer.json()["job"]["is_active"]) == (200, True)
+        path = f"/jobs/{(await api.create_job(end_date='2026-11-21', is_active=False))['id']}"
+        api.clock.advance(hours=3)  # midnight in Tokyo
+        answer = await api.user.put(path, json={"is_active": True})
+        assert (answer.status_code, answer.json()["error"]) == (400, "Job has ended")
+        answer = await api.user.put(path, json={"is_active": True, "end_date": "2026-11-22"})
+        assert (answer.status_code, answer.json()["job"]["is_active"]) == (200, True)
+
+
+class TestDelete:
+    async def test_the_job_is_gone_and_its_name_is_free(self, api: Api) -> None:
+        job = await api.create_job(name="nightly")
+        answer = await api.user.delete(f"/jobs/{job['id']}")
+        deleted = {"id": job["id"], "name": "nightly"}
+        expected = {"message": "Job deleted successfully", "deleted_job": deleted}
+        assert (answer.status_code, answer.json()) == (200, expected)
+        assert await body_of(api.user, "/jobs") == {"count": 0, "jobs": []}
+        for answer in (
+            await api.user.get(f"/jobs/{job['id']}"),
+            await api.user.delete(f"/jobs/{job['id']}"),
+            await api.user.put(f"/jobs/{job['id']}", json={"name": "again"}),
+        ):
+            assert (answer.status_code, answer.json()) == (404, missing(job["id"]))
+        assert (await api.create_job(name="nightly"))["id"] != job["id"]
+
+
+async def test_refused_requests_leave_no_event_behind(api: Api) -> None:
+    job = await api.create_job(name="nightly")
+    before = await rows_of(api.gateway.database, events), await rows_of(api.gateway.database, jobs)
+    await api.user.post("/jobs", json=job_body(name="nightly"))
+    await api.user.put(f"/jobs/{job['id']}", json={"cron_expression": "never"})
+    await api.other.put(f"/jobs/{job['id']}", json={"name": "mine"})
+    await api.other.delete(f"/jobs/{job['id']}")
+    assert before == (
+        await rows_of(api.gateway.database, events),
+        await rows_of(api.gateway.database, jobs),
+    )
+
+
+async def test_where_https_is_required_no_job_is_made_without(api: Api) -> None:
+    settings = api.gateway.settings.model_copy(update={"webhook_require_https": True})
+    token = api.user.headers["Authorization"].removeprefix("Bearer ")
+    async with running_app(settings, api.clock) as strict, client_of(strict, token) as client:
+        answer = await client.post("/jobs", json=job_body(target_url="http://example.com/"))
+        assert (answer.status_code, answer.json()) == (
+            400,
+            {
+                "error": "Invalid target_url",
+                "message": "target_url must begin with https://",
+                "details": {"target_url": "must begin with https://"},
+            },
+        )
+        assert (await created(client))["target_url"] == "https://example.com/hook"

@@ -12,7 +12,7 @@ from services.gateway.domain.actor import SYSTEM
 from services.gateway.gateway import Gateway
 from services.gateway.store.tables import executions, runs
 from shared.bus import subjects
-from shared.bus.envelope import MESSAGE_ID
+from shared.bus.envelope import MESSAGE_ID, unpack
 from shared.clock import utc_now
 from shared.domain.execution import Phase
 from shared.domain.ids import again_message_id, manual_message_id
@@ -92,10 +92,9 @@ async def gateway(
 
 async def orders(gateway: Gateway) -> dict[UUID, tuple[str, RunTriggered]]:
     """Message id and order of each run that is on the bus; each must be there once."""
-    messages = await read_all(gateway.bus, subjects.TRIGGERS, subjects.ALL_TRIGGERS)
-    found = await read_events(gateway.bus, subjects.TRIGGERS, subjects.ALL_TRIGGERS)
     by_execution = {}
-    for message, event in zip(messages, found, strict=True):
+    for message in await read_all(gateway.bus, subjects.TRIGGERS, subjects.ALL_TRIGGERS):
+        event = unpack(message.body, message.headers).event
         assert isinstance(event, RunTriggered)
         assert event.facts.execution_id not in by_execution
         by_execution[event.facts.execution_id] = ((message.headers or {})[MESSAGE_ID], event)

@@ -3,6 +3,7 @@
 from fastapi import APIRouter
 
 from services.gateway.api.dependencies import ThisGateway
+from services.gateway.api.errors import error_responses
 from services.gateway.api.permissions import PUBLIC
 from services.gateway.api.v2.views import HealthView
 from services.gateway.queries.health import read_health
@@ -10,7 +11,8 @@ from services.gateway.queries.health import read_health
 router = APIRouter(tags=["Health"])
 
 
-@router.get("/health", dependencies=[PUBLIC])
+# What others answer with 503 is what this one tells.
+@router.get("/health", dependencies=[PUBLIC], responses={"default": error_responses()["default"]})
 async def health(gateway: ThisGateway) -> HealthView:
     """Answers 200 for as long as the process lives; `status` and the other fields say what works."""
     found = await read_health(gateway)
