@@ -1,6 +1,6 @@
 """What every service reads from its environment; each service adds its own in its `settings.py`.
 
-Names come from the contracts and carry no prefix (CONTRACTS, "Settings whose names the documents fix").
+Names are those that the HTTP contracts fix, without a prefix.
 """
 
 from enum import StrEnum

@@ -9,11 +9,28 @@ from services.gateway.settings import GatewaySettings
 from services.gateway.store import read_models
 from services.gateway.store.database import Database
 from services.gateway.store.migrate import upgrade
+from shared.errors import JetcronError
+
+
+class DataDirectoryRefused(JetcronError):
+    """The system does not let us keep anything there."""
+
+    def __init__(self, directory: Path, error: OSError) -> None:
+        super().__init__(f"the data directory {directory} cannot be written: {error.strerror}")
 
 
 def gateway_settings(data_dir: Path) -> GatewaySettings:
-    """The settings that a gateway would run with: what is not configured is what `jetcron up` made in the directory."""
-    os.environ.update(service_environment(UpSettings(), data_dir.resolve()))
+    """The settings that a gateway would run with: what is not configured is what `jetcron up` made in the directory.
+
+    Before its first start that is made here. Raises `DataDirectoryRefused` where it cannot be.
+    """
+    configured, directory = UpSettings(), data_dir.resolve()
+    try:
+        if None in (configured.secret_key, configured.jwt_secret_key, configured.database_url):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.environ.update(service_environment(configured, directory))
+    except OSError as error:
+        raise DataDirectoryRefused(directory, error) from error
     return GatewaySettings()
 
 

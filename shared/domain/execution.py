@@ -70,7 +70,7 @@ class _Order(IntEnum):
 
 
 def phase_order(phase: Phase) -> int:
-    """The place of a phase within its attempt; a later one replaces an earlier one (DESIGN, invariant IV)."""
+    """The place of a phase within its attempt; a later one replaces an earlier one."""
     return _Order[phase.name].value
 
 

@@ -1,6 +1,6 @@
 """Deterministic ids: whoever derives the same thing twice names it alike, so that the second one is a duplicate.
 
-The formats are on the bus and in SQL; they never change (DESIGN, "Ids" and invariant II).
+The formats are on the bus and in SQL; they never change (docs/events.md).
 """
 
 from datetime import UTC, datetime

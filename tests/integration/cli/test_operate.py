@@ -114,6 +114,30 @@ class TestDataDirectory:
         )
         assert not (tmp_path / "data" / "jetcron.db").exists()
 
+    async def test_before_the_first_up_it_makes_what_up_will_find(self, tmp_path: Path) -> None:
+        data_dir = tmp_path / "data"
+        ended = await create_admin(tmp_path, ENVIRONMENT="production")
+        assert (ended.code, ended.errors) == (0, "")
+        files = {path.name: path.stat().st_mode & 0o777 for path in data_dir.glob("*.key")}
+        assert files == {"secret.key": 0o600, "jwt.key": 0o600}
+        assert data_dir.stat().st_mode & 0o777 == 0o700
+        assert await jetcron(tmp_path, "rebuild") == Ended(0, "folded 1 events\n", "")
+
+    async def test_where_all_is_configured_it_needs_none(self, tmp_path: Path) -> None:
+        configured = {
+            "SECRET_KEY": "s" * 32,
+            "JWT_SECRET_KEY": "j" * 32,
+            "DATABASE_URL": f"sqlite+aiosqlite:///{tmp_path / 'elsewhere.db'}",
+        }
+        ended = await create_admin(tmp_path, ENVIRONMENT="production", **configured)
+        assert (ended.code, ended.errors) == (0, "")
+        assert not (tmp_path / "data").exists()
+
+    async def test_one_that_cannot_be_is_named_in_one_line(self, tmp_path: Path) -> None:
+        (tmp_path / "data").touch()
+        refusal = f"jetcron: the data directory {tmp_path / 'data'} cannot be written: File exists\n"
+        assert await create_admin(tmp_path) == Ended(1, "", refusal)
+
 
 class TestRebuild:
     async def test_it_repairs_the_read_models_while_a_gateway_runs(
@@ -135,7 +159,3 @@ class TestRebuild:
             ended = await jetcron(tmp_path, "rebuild", DATABASE_URL=database_url)
             assert ended == Ended(0, "folded 2 events\n", "")
             assert await rows_of(gateway.database, jobs) == before
-
-    async def test_without_a_database_it_makes_an_empty_one(self, tmp_path: Path) -> None:
-        assert await jetcron(tmp_path, "rebuild") == Ended(0, "folded 0 events\n", "")
-        assert (tmp_path / "data" / "jetcron.db").exists()

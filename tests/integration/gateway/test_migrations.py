@@ -98,7 +98,8 @@ async def test_from_nothing_they_lead_to_all_tables(empty: Database) -> None:
 async def test_they_lead_to_exactly_what_the_code_knows(database: Database) -> None:
     def differences(connection: Connection) -> list[object]:
         options = {"compare_type": True, "compare_server_default": True}
-        return compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        found: list[object] = compare_metadata(MigrationContext.configure(connection, opts=options), metadata)
+        return found
 
     async with database.read() as connection:
         assert await connection.run_sync(differences) == []

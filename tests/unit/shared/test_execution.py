@@ -1,4 +1,4 @@
-"""Which of two reports is the later one, and what people see of it (DESIGN, invariant IV)."""
+"""Which of two reports is the later one, and what people see of it."""
 
 from itertools import pairwise
 
@@ -30,7 +30,7 @@ UPWARDS = [
 PLACES = st.tuples(st.integers(0, 1_000), st.integers(0, 999_999), st.sampled_from(Phase))
 
 
-def test_phases_follow_one_another_in_the_order_of_the_design() -> None:
+def test_phases_follow_one_another_in_one_order() -> None:
     assert sorted(Phase, key=phase_order) == UPWARDS
     assert len({phase_order(phase) for phase in Phase}) == len(Phase)
 
