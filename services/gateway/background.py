@@ -10,6 +10,8 @@ FIRST_BACKOFF = 0.5  # seconds
 MAX_BACKOFF = 30.0  # seconds
 STEADY_SECONDS = 60.0
 """Work that ran this long before it failed is started again as if it had never failed."""
+CANCEL_AGAIN_SECONDS = 2.0
+"""Longer than any work needs to tidy up, which a second cancellation would interrupt."""
 
 logger = structlog.get_logger()
 
@@ -31,7 +33,14 @@ async def keep_running(name: str, work: Callable[[], Awaitable[None]]) -> None:
 
 
 async def cancel(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks and return when they have ended."""
-    for task in tasks:
-        task.cancel()
+    """Cancel tasks and return when they have ended.
+
+    A cancellation can be lost: before Python 3.12 `asyncio.wait_for` drops one that comes together with its answer
+    (https://github.com/python/cpython/issues/96764). So whoever has not ended after a while is told again.
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=CANCEL_AGAIN_SECONDS)
     await asyncio.gather(*tasks, return_exceptions=True)

@@ -160,8 +160,10 @@ def created_at(info: StreamInfo) -> datetime:
 
 
 async def reconcile(js: JetStreamContext, max_bytes: int, replicas: int) -> None:
-    """Bring the settings of what exists up to date; creates consumers, never streams."""
+    """Bring the settings of what lasts up to date; creates consumers, never streams."""
     for config in stream_configs(max_bytes, replicas):
+        if config.name == FENCE_STREAM:
+            continue
         try:
             await js.update_stream(config)
         except APIError as error:
