@@ -18,8 +18,22 @@ class CancellableClient(Client):
     """
 
     async def connect(self, *arguments: Any, **options: Any) -> None:
-        with _cancellation_kept():
-            await super().connect(*arguments, **options)
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        given, connecting = options.get("error_cb"), True
+
+        async def on_error(error: Exception) -> None:
+            # While no server answers the client tries for ever by itself, and tells only this of each try.
+            if connecting and task is not None and task.cancelling() > before:
+                raise asyncio.CancelledError
+            if given is not None:
+                await given(error)
+
+        try:
+            with _cancellation_kept():
+                await super().connect(*arguments, **{**options, "error_cb": on_error})
+        finally:
+            connecting = False
 
     async def request(self, *arguments: Any, **options: Any) -> Msg:
         with _cancellation_kept():

@@ -47,7 +47,7 @@ class Fence:
     def generation(self) -> int | None:
         """The generation that is held now; None means: neither publish nor call."""
         fresh = time.monotonic() < self._good_until and self._disconnects == self._bus.disconnects
-        return self._generation if fresh else None
+        return self._generation if fresh and self._bus.is_connected else None
 
     def holds(self, generation: int) -> bool:
         """Whether work of that generation may go on."""

@@ -57,7 +57,8 @@ class BodyLimit:
         announced = Headers(scope=scope).get("content-length", "")
         if announced.isdecimal() and int(announced) > MAX_BODY_BYTES:
             status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-            answer = error_response(status, TOO_LARGE, _TOO_LARGE_MESSAGE, headers={"Connection": "close"})
+            # The connection stays: closed on somebody who still sends, it would be reset before they read the answer.
+            answer = error_response(status, TOO_LARGE, _TOO_LARGE_MESSAGE)
             await answer(scope, receive, send)
             return
         arrived = 0
