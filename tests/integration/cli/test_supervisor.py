@@ -186,7 +186,7 @@ class TestKeepingAlive:
 
     async def test_each_line_carries_its_programs_name_however_long_it_is(self, tmp_path: Path) -> None:
         output = tmp_path / "output"
-        code = "import sys, time; print('a' * 300_000); sys.stderr.write('last'); sys.stderr.flush()"
+        code = "import sys; print('a' * 300_000, flush=True); sys.stderr.write('last'); sys.stderr.flush()"
         text = await self.run_until(
             Program(name="one", argv=(sys.executable, "-c", code)),
             lambda: "starting again" in output.read_text(),
