@@ -36,7 +36,7 @@ class ErrorBoundary:
 
         try:
             await self._app(scope, receive, note_begin)
-        except Exception as error:
+        except Exception as error:  # the last place that can turn what nobody foresaw into an answer
             logger.exception("request failed", action="request", method=scope["method"], path=scope["path"])
             if has_begun:
                 raise

@@ -3,14 +3,13 @@
 from datetime import datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.commands.jobs import update_job
 from services.gateway.domain.actor import SYSTEM, Actor
-from services.gateway.domain.job import InvalidJob, JobNotFound
+from services.gateway.domain.job import InvalidJob, JobNotFound, has_ended
 from services.gateway.gateway import Gateway
 from services.gateway.relay import seal_order
 from services.gateway.store.execution_rows import queued_columns
@@ -41,7 +40,7 @@ async def run_now(
     async with gateway.database.write() as connection:
         job = await _load(connection, job_id)
         actor.must_be_allowed_to_change(job.owner_id)
-        if not _has_ended(job, now):
+        if not has_ended(job, now):
             order = _work_order(job, command_id, await _generation(connection), now)
             row = queued_columns(order.facts, order.redrive, order.generation)
             await connection.execute(executions.insert().values(row))
@@ -54,7 +53,7 @@ async def run_now(
                     requested_at=now,
                 )
             )
-    if _has_ended(job, now):
+    if has_ended(job, now):
         await update_job(gateway, job_id, {"is_active": False}, SYSTEM)
         raise JobHasEnded
     gateway.event_store.wake()
@@ -71,14 +70,6 @@ async def _load(connection: AsyncConnection, job_id: UUID) -> Job:
 async def _generation(connection: AsyncConnection) -> int:
     """The store's generation; before the first one the relay fills in its own when it publishes."""
     return await connection.scalar(select(bus_state.c.generation)) or 0
-
-
-def _has_ended(job: Job, now: datetime) -> bool:
-    schedule = job.schedule
-    return (
-        schedule.end_date is not None
-        and schedule.end_date < now.astimezone(ZoneInfo(schedule.timezone)).date()
-    )
 
 
 def _work_order(job: Job, command_id: UUID, generation: int, now: datetime) -> RunTriggered:

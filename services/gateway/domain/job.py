@@ -104,6 +104,12 @@ def evolve(state: JobState, event: DomainEvent) -> JobState:
     return state
 
 
+def has_ended(job: Job, now: datetime) -> bool:
+    """Whether the job's last day, in its own zone, is over."""
+    end_date = job.schedule.end_date
+    return end_date is not None and end_date < now.astimezone(ZoneInfo(job.schedule.timezone)).date()
+
+
 def _create(command: CreateJob, state: JobState) -> list[DomainEvent]:
     if state.job is not None:
         raise InvalidJob(f"Job {state.job.id} exists already")
@@ -135,7 +141,7 @@ def _update(command: UpdateJob, state: JobState) -> list[DomainEvent]:
     _check(changed, command.now)
     if changed.schedule.end_date != before.schedule.end_date:
         _check_end_date(changed.schedule.end_date, changed.schedule.timezone, command.now)
-    if changed.is_active and not before.is_active and _has_ended(changed, command.now):
+    if changed.is_active and not before.is_active and has_ended(changed, command.now):
         raise InvalidJob("The job has ended; give it a later end_date to enable it.", title="Job has ended")
     job = changed.model_copy(
         update={
@@ -174,11 +180,6 @@ def _check(job: Job, now: datetime) -> None:
 def _check_end_date(end_date: date | None, zone: str, now: datetime) -> None:
     if end_date is not None and end_date < now.astimezone(ZoneInfo(zone)).date():
         raise InvalidJob("end_date must be today or in the future", title="Invalid end_date")
-
-
-def _has_ended(job: Job, now: datetime) -> bool:
-    end_date = job.schedule.end_date
-    return end_date is not None and end_date < now.astimezone(ZoneInfo(job.schedule.timezone)).date()
 
 
 def _after(now: datetime, previous: datetime | None) -> datetime:
