@@ -33,6 +33,22 @@ class Conflict(JetcronError):
     title = "Conflict"
 
 
+class PreconditionFailed(JetcronError):
+    """The caller's picture of the thing is not the present one; nothing was changed (RFC 9110, section 13.1.1)."""
+
+    title = "Precondition failed"
+
+
+class TooManyRequests(JetcronError):
+    """Too often; it may be tried again after `retry_after` seconds (RFC 6585, section 4)."""
+
+    title = "Too many requests"
+
+    def __init__(self, message: str, *, retry_after: int, title: str | None = None) -> None:
+        super().__init__(message, title=title)
+        self.retry_after = retry_after
+
+
 class Unauthenticated(JetcronError):
     """The caller did not prove who they are."""
 

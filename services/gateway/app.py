@@ -7,13 +7,13 @@ from importlib.metadata import version
 
 import structlog
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
+from services.gateway.api import v1, v2
 from services.gateway.api.boundary import BodyLimit, ErrorBoundary
 from services.gateway.api.errors import install_error_handlers
-from services.gateway.api.v2 import auth, executions, health, jobs, notifications
 from services.gateway.background import cancel, keep_running
 from services.gateway.commands.users import ensure_default_admin
 from services.gateway.gateway import Gateway, make_gateway
@@ -26,6 +26,7 @@ from shared.process import prepare_process
 
 GRACEFUL_SHUTDOWN_SECONDS = 5
 DATABASE_RETRY = 1.0  # seconds
+CORS_MAX_AGE = 3600  # seconds
 
 logger = structlog.get_logger()
 
@@ -74,29 +75,26 @@ def build_app(settings: GatewaySettings, clock: Clock = utc_now) -> FastAPI:
         ],
     )
     install_error_handlers(app)
-    app.include_router(_v2(), prefix="/api/v2")
+    app.include_router(v2.router(), prefix="/api/v2")
+    app.include_router(v1.router(), prefix="/api")
     return app
-
-
-def _v2() -> APIRouter:
-    router = APIRouter()
-    for part in (auth, health, jobs, executions, notifications):
-        router.include_router(part.router)
-    return router
 
 
 def _cors(origins: str) -> list[Middleware]:
     allowed = [origin for part in origins.split(",") if (origin := part.strip())]
     if not allowed:
         return []
+    everybody = "*" in allowed
     # With credentials, `*` would let every site act in the user's name.
     return [
         Middleware(
             CORSMiddleware,
-            allow_origins=allowed,
-            allow_credentials="*" not in allowed,
-            allow_methods=["*"],
-            allow_headers=["Authorization", "Content-Type"],
+            allow_origins=["*"] if everybody else allowed,
+            allow_credentials=not everybody,
+            allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
+            allow_headers=["Content-Type", "Authorization", "If-Match", "Idempotency-Key"],
+            expose_headers=["ETag", "Location", "Retry-After"],
+            max_age=CORS_MAX_AGE,
         )
     ]
 

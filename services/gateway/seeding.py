@@ -136,7 +136,7 @@ class Seeder:
             if not rows:
                 return
             after = rows[-1].position
-            yield [row for row in rows if row.type != "job.deleted"]
+            yield [row for row in rows if not row.type.endswith(".deleted")]
 
     async def _publish_checkpoint(self, state: BusState, events_seq: int, generation: int) -> None:
         checkpoint = CheckpointReached(

@@ -20,7 +20,7 @@ from shared.clock import Clock
 from shared.domain.execution import Kind, Phase, Status
 from shared.domain.ids import again_message_id, decision_message_id, report_message_id
 from shared.domain.job import Job
-from shared.events import ExecutionReported, InstantSettled, RunTriggered
+from shared.events import ExecutionReported, InstantSettled, RunFacts, RunTriggered
 from shared.secretbox import SecretBox, UnknownKey
 
 PAGE = 500
@@ -131,7 +131,8 @@ class ExecutionSeeds:
                 return None
             return order.model_copy(update={"generation": generation, "redrive": row.redrive})
         job = Job.model_validate(row.job_state)
-        return RunTriggered.of(job, facts_of(row), generation, row.redrive)
+        facts = RunFacts.of(job, row.id, Kind(row.kind), row.queued_at, row.planned_at)
+        return RunTriggered.of(job, facts, generation, row.redrive)
 
     def _settled(self, row: Row[Any], generation: int) -> Outgoing:
         event = InstantSettled(

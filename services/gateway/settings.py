@@ -5,6 +5,7 @@ from typing import Annotated, Self
 
 from pydantic import Field, SecretStr, model_validator
 
+from services.gateway.domain.target import TargetRules
 from shared.settings import DEVELOPMENT_SECRET, CommonSettings, Environment, refuse_default_secret
 
 
@@ -18,9 +19,12 @@ class GatewaySettings(CommonSettings):
     jwt_refresh_token_expires: Annotated[int, Field(ge=60)] = 30 * 86_400
     """Seconds."""
     allow_default_admin: bool = True
-    cors_origins: str = ""
+    cors_origins: str = "*"
+    """Origins whose pages may call the API, separated by commas; `*` is every one, then without credentials."""
     expose_error_details: bool = False
     webhook_require_https: bool = False
+    default_github_owner: str | None = None
+    """Owner of repositories that a job names without one."""
     scheduler_enabled: bool = True
 
     @model_validator(mode="after")
@@ -34,6 +38,13 @@ class GatewaySettings(CommonSettings):
     def default_admin_allowed(self) -> bool:
         """Whether the first start makes the administrator that everybody knows: never in production."""
         return self.allow_default_admin and self.environment is Environment.DEVELOPMENT
+
+    @property
+    def target_rules(self) -> TargetRules:
+        """What jobs may call here."""
+        return TargetRules(
+            require_https=self.webhook_require_https, default_github_owner=self.default_github_owner
+        )
 
     @property
     def access_token_lifetime(self) -> timedelta:

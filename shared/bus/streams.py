@@ -27,6 +27,9 @@ from shared.bus import subjects
 from shared.domain.job import DEFAULT_QUEUE
 
 DAY = 86_400.0  # seconds
+SENT_DAYS = 14
+"""As long as INBOX and EVENTS are kept, so that what is delivered again was certainly remembered."""
+BUCKET_BYTES = 4 * 2**20
 DUPLICATE_WINDOW = 600.0  # seconds
 MAX_MESSAGE_BYTES = 512 * 1024
 EXECUTOR_ACK_WAIT = 15.0  # seconds; a running call renews it
@@ -79,9 +82,14 @@ def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
         )
 
     events = limits(subjects.EVENTS, [subjects.ALL_EVENTS], 0.15, 14, DiscardPolicy.OLD)
-    jobs = limits(subjects.JOBS, None, 0.3, None, DiscardPolicy.NEW)
+    jobs = limits(subjects.JOBS, None, 0.25, None, DiscardPolicy.NEW)
     jobs.sources = [StreamSource(name=subjects.EVENTS, filter_subject=subjects.JOB_EVENTS)]
     jobs.max_msgs_per_subject = 1
+    directory = limits(subjects.DIRECTORY, None, 0.05, None, DiscardPolicy.NEW)
+    directory.sources = [
+        StreamSource(name=subjects.EVENTS, filter_subject=filter_) for filter_ in subjects.DIRECTORY_EVENTS
+    ]
+    directory.max_msgs_per_subject = 1
     triggers = limits(
         subjects.TRIGGERS,
         [subjects.ALL_TRIGGERS, subjects.ALL_DECISIONS, subjects.CHECKPOINT],
@@ -94,10 +102,12 @@ def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
         _bucket(subjects.FENCE_BUCKET, replicas, storage=StorageType.MEMORY),
         events,
         jobs,
+        directory,
         triggers,
         limits(subjects.EXECUTIONS, [subjects.ALL_EXECUTIONS], 0.35, 6, DiscardPolicy.NEW),
         limits(subjects.INBOX, [subjects.ALL_INBOX], 0.05, 14, DiscardPolicy.OLD),
         _bucket(subjects.SCHEDULER_BUCKET, replicas, storage=StorageType.FILE),
+        _bucket(subjects.SENT_BUCKET, replicas, storage=StorageType.FILE, max_age=SENT_DAYS * DAY),
     ]
 
 
@@ -118,16 +128,18 @@ def durables() -> list[Durable]:
             ),
         ),
         _pushed(subjects.EXECUTIONS, subjects.NOTIFIER_DURABLE),
+        _pushed(subjects.EVENTS, subjects.NOTIFIER_EVENTS_DURABLE, subjects.JOB_EVENTS),
         _pushed(subjects.INBOX, subjects.INBOX_DURABLE),
     ]
 
 
-def _pushed(stream: str, durable: str) -> Durable:
+def _pushed(stream: str, durable: str, filter_subject: str | None = None) -> Durable:
     """A consumer whose messages are pushed to whichever of its subscribers is there."""
     return Durable(
         stream,
         ConsumerConfig(
             durable_name=durable,
+            filter_subject=filter_subject,
             deliver_subject=f"jetcron.deliver.{durable}",
             deliver_group=durable,
             ack_policy=AckPolicy.EXPLICIT,
@@ -223,7 +235,7 @@ async def _ensure_durables(js: JetStreamContext) -> None:
         await js.add_consumer(durable.stream, config=durable.config)
 
 
-def _bucket(name: str, replicas: int, *, storage: StorageType) -> StreamConfig:
+def _bucket(name: str, replicas: int, *, storage: StorageType, max_age: float = 0) -> StreamConfig:
     """A key-value bucket as ADR-8 lays it out, so that ordinary tools can read it.
 
     https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-8.md
@@ -233,8 +245,9 @@ def _bucket(name: str, replicas: int, *, storage: StorageType) -> StreamConfig:
         subjects=[f"$KV.{name}.>"],
         storage=storage,
         max_msgs_per_subject=1,
-        max_bytes=4 * 2**20,
-        discard=DiscardPolicy.NEW,
+        max_bytes=BUCKET_BYTES,
+        max_age=max_age,
+        discard=DiscardPolicy.OLD if max_age else DiscardPolicy.NEW,
         allow_rollup_hdrs=True,
         deny_delete=True,
         allow_direct=True,

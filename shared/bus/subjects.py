@@ -8,23 +8,27 @@
 | `jetcron.checkpoint` | scheduler |
 | `jetcron.executions.<job_id>.<execution_id>` | executor; gateway (`unknown`, `cancelled` when seeding) |
 | `jetcron.inbox.<user_id>` | notifier |
+| `jetcron.trials.<queue>` (core NATS, nothing stores it) | gateway |
 """
 
 from uuid import UUID
 
 EVENTS = "EVENTS"
 JOBS = "JOBS"
+DIRECTORY = "DIRECTORY"
 TRIGGERS = "TRIGGERS"
 EXECUTIONS = "EXECUTIONS"
 INBOX = "INBOX"
 
 SCHEDULER_BUCKET = "scheduler"
 FENCE_BUCKET = "fence"
+SENT_BUCKET = "sent"
 LEASE_KEY = "lease"
 CHECKPOINT_KEY = "checkpoint"
 GENERATION_KEY = "generation"
 
 JOB_EVENTS = "jetcron.events.job.*"
+DIRECTORY_EVENTS = ("jetcron.events.user.*", "jetcron.events.team.*", "jetcron.events.settings.*")
 ALL_EVENTS = "jetcron.events.>"
 SEEDED = "jetcron.events.job._seeded"
 ALL_TRIGGERS = "jetcron.triggers.>"
@@ -34,6 +38,7 @@ ALL_EXECUTIONS = "jetcron.executions.>"
 ALL_INBOX = "jetcron.inbox.>"
 
 NOTIFIER_DURABLE = "notifier"
+NOTIFIER_EVENTS_DURABLE = "notifier-events"
 INBOX_DURABLE = "gateway-inbox"
 
 

@@ -37,7 +37,28 @@ class WebhookTarget(BaseModel):
         return self.url
 
 
-Target: TypeAlias = Annotated[WebhookTarget, Field()]
+class GitHubTarget(BaseModel):
+    """A dispatch of a GitHub Actions workflow. `ref` and inputs come from the metadata."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: Literal["github_actions"] = "github_actions"
+    owner: str
+    repo: str
+    workflow: str
+    """Its file name, such as `deploy.yml`."""
+    url: str | None = None
+    """A job may name a URL beside its workflow: the workflow is what runs, the URL waits until it is taken away."""
+    method: HttpMethod = HttpMethod.GET
+    """Of that URL."""
+
+    @property
+    def label(self) -> str:
+        """How the target is shown in lists."""
+        return f"{self.owner}/{self.repo}/{self.workflow}"
+
+
+Target: TypeAlias = Annotated[WebhookTarget | GitHubTarget, Field(discriminator="kind")]
 
 
 class Notifications(BaseModel):

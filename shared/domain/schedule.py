@@ -41,6 +41,11 @@ class CronSchedule(BaseModel):
     end_date: date | None = None
     """The last day, in that zone, that still runs; None never ends."""
 
+    @property
+    def ends_at(self) -> datetime | None:
+        """The instant at which the last day is over; None never comes."""
+        return None if self.end_date is None else _midnight_after(self.end_date, self.timezone)
+
 
 Schedule: TypeAlias = CronSchedule
 
@@ -177,9 +182,7 @@ def _offset(zone: ZoneInfo, instant: datetime) -> timedelta:
 
 def _end(schedule: CronSchedule) -> datetime:
     """The instant at which the last day is over."""
-    if schedule.end_date is None:
-        return _FOREVER
-    return _midnight_after(schedule.end_date, schedule.timezone)
+    return schedule.ends_at or _FOREVER
 
 
 @lru_cache(maxsize=8192)

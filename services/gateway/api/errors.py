@@ -1,7 +1,7 @@
 """Errors as v2 shows them: `{"error", "message", "details"?}`. One place maps a family of errors to its status."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,13 +15,17 @@ from shared.errors import (
     Forbidden,
     JetcronError,
     NotFound,
+    PreconditionFailed,
     RuleViolation,
+    TooManyRequests,
     Transient,
     Unauthenticated,
 )
 
 RETRY_AFTER_SECONDS = 5
 INVALID_REQUEST = RuleViolation.title
+MISSING_FIELDS = "Missing required fields"
+NOT_JSON = "Content-Type must be application/json"
 TOO_LARGE = "Request too large"
 
 _STATUS: tuple[tuple[type[JetcronError], HTTPStatus], ...] = (
@@ -30,6 +34,8 @@ _STATUS: tuple[tuple[type[JetcronError], HTTPStatus], ...] = (
     (Forbidden, HTTPStatus.FORBIDDEN),
     (NotFound, HTTPStatus.NOT_FOUND),
     (Conflict, HTTPStatus.CONFLICT),
+    (PreconditionFailed, HTTPStatus.PRECONDITION_FAILED),
+    (TooManyRequests, HTTPStatus.TOO_MANY_REQUESTS),
     (Transient, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 _EXTRA_HEADERS: dict[HTTPStatus, dict[str, str]] = {
@@ -42,13 +48,16 @@ _MESSAGES = {
     "Not Found": "There is nothing at this path",
     "Method Not Allowed": "This path does not take this method",
 }
+_FIELD_NAMES = {"cron_expression": "cron expression", "pic_team": "PIC team"}
 _MEANING = {
     400: "The request does not validate, or contradicts a rule; nothing was changed.",
     401: "The token is missing, invalid, expired or revoked.",
     403: "The caller's role, or not owning the job, forbids it.",
     404: "There is no such thing.",
     409: "Somebody else's change came first.",
+    412: "`If-Match` does not name the present version; nothing was changed.",
     413: "The body is too large.",
+    429: "Too often; try again after `Retry-After` seconds.",
     503: "The database does not answer; try again after `Retry-After` seconds.",
 }
 
@@ -104,9 +113,10 @@ async def _on_jetcron_error(_request: Request, error: Exception) -> Response:
         raise error
     for family, status in _STATUS:
         if isinstance(error, family):
-            return error_response(
-                status, error.title, error.message, error.details, _EXTRA_HEADERS.get(status)
-            )
+            headers = dict(_EXTRA_HEADERS.get(status, {}))
+            if isinstance(error, TooManyRequests):
+                headers["Retry-After"] = str(error.retry_after)
+            return error_response(status, error.title, error.message, error.details, headers)
     raise error
 
 
@@ -118,13 +128,42 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
     return error_response(error.status_code, title, message, headers=error.headers)
 
 
-async def _on_invalid_request(_request: Request, error: Exception) -> Response:
+async def _on_invalid_request(request: Request, error: Exception) -> Response:
     if not isinstance(error, RequestValidationError):
         raise error
+    if not _is_json(request) and any(
+        problem["type"] == "model_attributes_type" for problem in error.errors()
+    ):
+        return error_response(HTTPStatus.BAD_REQUEST, NOT_JSON, "Send JSON as Content-Type: application/json")
     problems = [(_field(problem["loc"]), _reason(problem)) for problem in error.errors()]
     message = "; ".join(f"{field}: {reason}" if field else reason for field, reason in problems)
     details = {field: reason for field, reason in problems if field}
-    return error_response(HTTPStatus.BAD_REQUEST, INVALID_REQUEST, message, details)
+    return error_response(HTTPStatus.BAD_REQUEST, _title(error.errors()), message, details)
+
+
+def _is_json(request: Request) -> bool:
+    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return media_type == "application/json" or media_type.endswith("+json")
+
+
+def _title(problems: Sequence[Mapping[str, Any]]) -> str:
+    """The short name of what is wrong: of the first field, where it is one of a body."""
+    if any(problem["type"] == "missing" and len(problem["loc"]) > 1 for problem in problems):
+        return MISSING_FIELDS
+    problem = problems[0]
+    place = problem["loc"]
+    match problem["type"]:
+        case "json_invalid":
+            return "Invalid JSON"
+        case "model_attributes_type" | "model_type" if len(place) == 1:
+            return "Invalid payload"
+        case "extra_forbidden":
+            return "Invalid payload"
+    if title := problem.get("ctx", {}).get("title"):
+        return str(title)
+    if place[0] == "body" and len(place) > 1:
+        return f"Invalid {_FIELD_NAMES.get(place[1], place[1])}"
+    return INVALID_REQUEST
 
 
 def _field(place: tuple[Any, ...]) -> str:
@@ -148,6 +187,6 @@ def _reason(problem: Mapping[str, Any]) -> str:
         case "json_invalid":
             return f"The body is not valid JSON: {problem['ctx']['error']}"
         case "model_attributes_type":
-            return "The body must be a JSON object, sent as Content-Type: application/json"
+            return "JSON body must be an object."
         case _:
             return str(problem["msg"]).removeprefix("Value error, ")

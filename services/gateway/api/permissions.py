@@ -8,7 +8,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from services.gateway.api.dependencies import gateway_of
 from services.gateway.auth.tokens import InvalidToken, TokenKind
-from services.gateway.domain.actor import Actor, Role
+from services.gateway.domain.actor import INSUFFICIENT, Actor, Role
 from shared.errors import Forbidden, Unauthenticated
 from shared.events import User
 
@@ -51,7 +51,7 @@ class Allowed(Permission):
             raise InvalidToken
         # The role counts as it is now, not as it was when the token was signed.
         if Role(user.role) not in self.roles:
-            raise Forbidden("Your role does not allow this")
+            raise Forbidden("Your role does not allow this", title=INSUFFICIENT)
         return Caller(user)
 
 
@@ -65,3 +65,4 @@ class Public(Permission):
 PUBLIC = Depends(Public())
 AnyRole: TypeAlias = Annotated[Caller, Depends(Allowed(*Role))]
 Editor: TypeAlias = Annotated[Caller, Depends(Allowed(Role.ADMIN, Role.USER))]
+Admin: TypeAlias = Annotated[Caller, Depends(Allowed(Role.ADMIN))]

@@ -11,10 +11,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.domain.actor import Actor
 from services.gateway.domain.job import CreateJob, DeleteJob, JobCommand, JobNotFound, JobState, UpdateJob
-from services.gateway.domain.target import check_target_url
+from services.gateway.domain.target import TargetRules, make_target, target_fields
 from services.gateway.gateway import Gateway
+from services.gateway.store.aggregates import JOBS
 from services.gateway.store.event_store import Context
-from services.gateway.store.read_models import JOBS
 from services.gateway.store.tables import jobs
 from shared.domain.job import DEFAULT_ACCOUNT_ID, Job
 
@@ -27,10 +27,10 @@ async def create_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID
     Raises the rules' violations: `InvalidJob`, `InvalidSchedule`, `DuplicateJobName`.
     """
     now = gateway.clock()
-    _check_target(gateway, fields)
     job = Job.model_validate(
         {
             **fields,
+            "target": make_target(fields.get("target", {}), gateway.settings.target_rules),
             "schedule": {"timezone": gateway.settings.scheduler_timezone, **fields["schedule"]},
             "id": uuid4(),
             "owner_id": owner_id,
@@ -53,12 +53,11 @@ async def update_job(gateway: Gateway, job_id: UUID, fields: Mapping[str, Any], 
 
     Raises `JobNotFound`, `Forbidden` and the rules' violations.
     """
-    _check_target(gateway, fields)
     now = gateway.clock()
 
     async def prepare(connection: AsyncConnection, state: JobState) -> JobCommand:
         name_taken = "name" in fields and await _is_name_taken(connection, fields["name"], job_id)
-        changes = _merged(state.job, fields) if state.job is not None else {}
+        changes = _merged(state.job, fields, gateway.settings.target_rules) if state.job is not None else {}
         return UpdateJob(job_id=job_id, changes=changes, actor=actor, now=now, name_taken=name_taken)
 
     return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
@@ -83,18 +82,18 @@ async def _execute(gateway: Gateway, job_id: UUID, prepare: Prepare, actor: Acto
     return await gateway.event_store.execute(JOBS, job_id, prepare, context)
 
 
-def _check_target(gateway: Gateway, fields: Mapping[str, Any]) -> None:
-    url = fields.get("target", {}).get("url")
-    if url is not None:
-        check_target_url(url, require_https=gateway.settings.webhook_require_https)
-
-
-def _merged(job: Job, fields: Mapping[str, Any]) -> dict[str, Any]:
-    before = {name: getattr(job, name) for name in fields}
-    return {
-        name: value.model_copy(update=fields[name]) if isinstance(value, BaseModel) else fields[name]
-        for name, value in before.items()
-    }
+def _merged(job: Job, fields: Mapping[str, Any], rules: TargetRules) -> dict[str, Any]:
+    """The new values of the fields that are given; what has fields of its own takes those that change."""
+    changes: dict[str, Any] = {}
+    for name, given in fields.items():
+        before = getattr(job, name)
+        if name == "target":
+            changes[name] = make_target({**target_fields(before), **given}, rules)
+        elif isinstance(before, BaseModel):
+            changes[name] = before.model_copy(update=given)
+        else:
+            changes[name] = given
+    return changes
 
 
 async def _is_name_taken(connection: AsyncConnection, name: str, job_id: UUID) -> bool:

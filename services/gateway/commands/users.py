@@ -12,9 +12,9 @@ from services.gateway.domain.actor import SYSTEM, Actor, Role
 from services.gateway.domain.user import InvalidUser, RegisterUser, UserCommand, UserState
 from services.gateway.gateway import Gateway, make_gateway
 from services.gateway.settings import GatewaySettings
+from services.gateway.store.aggregates import USERS
 from services.gateway.store.event_store import Context
 from services.gateway.store.migrate import upgrade
-from services.gateway.store.read_models import USERS
 from services.gateway.store.tables import credentials, users
 from shared.clock import Clock, utc_now
 from shared.errors import Conflict

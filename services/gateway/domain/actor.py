@@ -7,6 +7,8 @@ from uuid import UUID
 
 from shared.errors import Forbidden
 
+INSUFFICIENT = "Insufficient permissions"
+
 RoleName: TypeAlias = Literal["admin", "user", "viewer"]
 
 
@@ -34,7 +36,7 @@ class Actor:
         """Raise `Forbidden` unless the thing is theirs or they are an administrator."""
         if self.role is Role.ADMIN or (self.role is Role.USER and self.id == owner_id):
             return
-        raise Forbidden("You can only change your own jobs")
+        raise Forbidden("You can only change your own jobs", title=INSUFFICIENT)
 
 
 SYSTEM = Actor(None, Role.ADMIN)

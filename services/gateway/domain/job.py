@@ -106,8 +106,8 @@ def evolve(state: JobState, event: DomainEvent) -> JobState:
 
 def has_ended(job: Job, now: datetime) -> bool:
     """Whether the job's last day, in its own zone, is over."""
-    end_date = job.schedule.end_date
-    return end_date is not None and end_date < now.astimezone(ZoneInfo(job.schedule.timezone)).date()
+    ends_at = job.schedule.ends_at
+    return ends_at is not None and ends_at <= now
 
 
 def _create(command: CreateJob, state: JobState) -> list[DomainEvent]:

@@ -8,9 +8,9 @@ from uuid import UUID
 from sqlalchemy import Row, func, select
 
 from services.gateway.domain.job import JobNotFound
+from services.gateway.store.aggregates import JOBS
 from services.gateway.store.database import Database
 from services.gateway.store.event_store import stored_event
-from services.gateway.store.read_models import JOBS
 from services.gateway.store.tables import events, users
 from shared.domain.job import Job
 from shared.events import JobEvent

@@ -1,7 +1,7 @@
 """Commands change things here and nowhere else: load, fold, decide, append, project, in one transaction."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, TypeVar
@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.store.database import Database
+from services.gateway.store.projections import project
 from services.gateway.store.tables import events
 from shared.errors import Conflict
 from shared.events import DomainEvent, parse_event
@@ -30,7 +31,6 @@ class Aggregate(Generic[S, C]):
     initial: S
     decide: Callable[[C, S], list[DomainEvent]]
     evolve: Callable[[S, DomainEvent], S]
-    project: Callable[[Database, AsyncConnection, S, DomainEvent], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +41,16 @@ class Context:
     at: datetime
     correlation_id: str | None = None
     causation_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """One event and its place in its aggregate."""
+
+    aggregate: str
+    aggregate_id: UUID
+    version: int
+    event: DomainEvent
 
 
 class TooManyConflicts(Conflict):
@@ -97,12 +107,23 @@ class EventStore:
                 await _take_turn(connection, aggregate_id)
             state, version = await load(connection, aggregate, aggregate_id)
             decided = aggregate.decide(await prepare(connection, state), state)
-            for event in decided:
-                version += 1
-                await _append(connection, aggregate.name, aggregate_id, version, event, context)
-                state = aggregate.evolve(state, event)
-                await aggregate.project(self._database, connection, state, event)
+            changes = [
+                Change(aggregate=aggregate.name, aggregate_id=aggregate_id, version=number, event=event)
+                for number, event in enumerate(decided, version + 1)
+            ]
+            await self.append(connection, changes, context)
+        for event in decided:
+            state = aggregate.evolve(state, event)
         return state
+
+    async def append(self, connection: AsyncConnection, changes: Sequence[Change], context: Context) -> None:
+        """Write events and the rows that follow from them, many at once, in the caller's transaction.
+
+        Raises SQLAlchemy's IntegrityError when somebody else appended first; `wake` is the caller's, after the commit.
+        """
+        if changes:
+            await connection.execute(events.insert(), [_row(change, context) for change in changes])
+            await project(self._database, connection, [change.event for change in changes])
 
 
 async def _take_turn(connection: AsyncConnection, aggregate_id: UUID) -> None:
@@ -130,26 +151,17 @@ def stored_event(row: Row[Any]) -> DomainEvent:
     return parse_event(row.type, row.schema_version, row.data)  # type: ignore[return-value] # the table holds no others
 
 
-async def _append(
-    connection: AsyncConnection,
-    name: str,
-    aggregate_id: UUID,
-    version: int,
-    event: DomainEvent,
-    context: Context,
-) -> None:
-    await connection.execute(
-        events.insert().values(
-            id=uuid4(),
-            aggregate=name,
-            aggregate_id=aggregate_id,
-            version=version,
-            type=event.type,
-            schema_version=event.schema_version,
-            data=event.body(),
-            actor=context.actor,
-            correlation_id=context.correlation_id,
-            causation_id=context.causation_id,
-            recorded_at=context.at,
-        )
-    )
+def _row(change: Change, context: Context) -> dict[str, Any]:
+    return {
+        "id": uuid4(),
+        "aggregate": change.aggregate,
+        "aggregate_id": change.aggregate_id,
+        "version": change.version,
+        "type": change.event.type,
+        "schema_version": change.event.schema_version,
+        "data": change.event.body(),
+        "actor": context.actor,
+        "correlation_id": context.correlation_id,
+        "causation_id": context.causation_id,
+        "recorded_at": context.at,
+    }

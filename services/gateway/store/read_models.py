@@ -3,65 +3,22 @@
 from sqlalchemy import delete, func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from services.gateway.domain import job as job_rules
-from services.gateway.domain import user as user_rules
 from services.gateway.store.database import Database
-from services.gateway.store.event_store import Aggregate, stored_event
-from services.gateway.store.tables import events, jobs, users
-from shared.events import DomainEvent, JobEvent
+from services.gateway.store.event_store import stored_event
+from services.gateway.store.projections import forget, project
+from services.gateway.store.tables import (
+    account_members,
+    accounts,
+    categories,
+    events,
+    jobs,
+    slack_settings,
+    teams,
+    users,
+)
 
+FOLDED = (jobs, users, categories, teams, slack_settings, accounts, account_members)
 REBUILD_BATCH = 1_000
-
-
-async def project_job(
-    database: Database, connection: AsyncConnection, state: job_rules.JobState, event: DomainEvent
-) -> None:
-    """Bring the row of one job up to date."""
-    if state.job is None:
-        if isinstance(event, JobEvent):
-            await connection.execute(delete(jobs).where(jobs.c.id == event.current.id))
-        return
-    job = state.job
-    row = {
-        "id": job.id,
-        "account_id": job.account_id,
-        "name": job.name,
-        "owner_id": job.owner_id,
-        "is_active": job.is_active,
-        "version": job.version,
-        "created_at": job.created_at,
-        "updated_at": job.updated_at,
-        "state": job.model_dump(mode="json"),
-    }
-    insert = database.upsert(jobs).values(row)
-    await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=row))
-
-
-async def project_user(
-    database: Database, connection: AsyncConnection, state: user_rules.UserState, _event: DomainEvent
-) -> None:
-    """Bring the row of one user up to date."""
-    if state.user is None:
-        return
-    row = state.user.model_dump()
-    insert = database.upsert(users).values(row)
-    await connection.execute(insert.on_conflict_do_update(index_elements=["id"], set_=row))
-
-
-JOBS: Aggregate[job_rules.JobState, job_rules.JobCommand] = Aggregate(
-    name="job",
-    initial=job_rules.JobState(),
-    decide=job_rules.decide,
-    evolve=job_rules.evolve,
-    project=project_job,
-)
-USERS: Aggregate[user_rules.UserState, user_rules.UserCommand] = Aggregate(
-    name="user",
-    initial=user_rules.UserState(),
-    decide=user_rules.decide,
-    evolve=user_rules.evolve,
-    project=project_user,
-)
 
 
 async def rebuild(database: Database) -> int:
@@ -74,8 +31,8 @@ async def rebuild(database: Database) -> int:
         if not database.is_sqlite:
             # A deletion beside it would wait for the old row and then miss the new one.
             await connection.execute(text("LOCK TABLE events IN SHARE ROW EXCLUSIVE MODE"))
-        await connection.execute(delete(jobs))
-        await connection.execute(delete(users))
+        for table in FOLDED:
+            await connection.execute(delete(table))
         position = 0
         while True:
             page = (
@@ -87,12 +44,9 @@ async def rebuild(database: Database) -> int:
             rows = (await connection.execute(page)).all()
             if not rows:
                 return count
-            for row in rows:
-                event = stored_event(row)
-                if row.aggregate == JOBS.name:
-                    await project_job(database, connection, JOBS.evolve(JOBS.initial, event), event)
-                else:
-                    await project_user(database, connection, USERS.evolve(USERS.initial, event), event)
+            changes = [stored_event(row) for row in rows]
+            await forget(connection, changes)
+            await project(database, connection, changes)
             count, position = count + len(rows), rows[-1].position
 
 

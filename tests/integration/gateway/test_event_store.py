@@ -7,9 +7,9 @@ import pytest
 
 from services.gateway.domain.actor import SYSTEM
 from services.gateway.domain.job import CreateJob, InvalidJob, JobCommand, JobState, UpdateJob
+from services.gateway.store.aggregates import JOBS
 from services.gateway.store.database import Database
 from services.gateway.store.event_store import EventStore, TooManyConflicts, load
-from services.gateway.store.read_models import JOBS
 from services.gateway.store.tables import events, jobs, notifications
 from shared.domain.schedule import InvalidSchedule
 from shared.events import JobCreated, JobUpdated

@@ -100,7 +100,7 @@ async def test_every_caller_gets_what_the_matrix_says(api: Api) -> None:
             job = await api.create_job()
             answers.append(await request(api, caller, name, job, await api.insert_execution(job)))
         seen[name] = (allowed, tuple(status for status, _ in answers))
-        titles = {401: "Unauthorized", 403: "Forbidden"}
+        titles = {401: "Unauthorized", 403: "Insufficient permissions"}
         refusals = [(status, body["error"]) for status, body in answers if status in titles]
         assert refusals == [(status, titles[status]) for status, _ in refusals]
     assert seen == MATRIX

@@ -12,10 +12,10 @@ from services.gateway.domain.actor import SYSTEM
 from services.gateway.domain.job import CreateJob, DeleteJob, JobCommand, JobState, UpdateJob
 from services.gateway.gateway import Gateway, make_gateway
 from services.gateway.settings import GatewaySettings
+from services.gateway.store.aggregates import JOBS
 from services.gateway.store.database import Database
 from services.gateway.store.event_store import Context, EventStore
 from services.gateway.store.migrate import upgrade
-from services.gateway.store.read_models import JOBS
 from services.gateway.store.tables import bus_state, events
 from shared.bus import subjects
 from shared.clock import utc_now

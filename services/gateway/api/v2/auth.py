@@ -7,12 +7,19 @@ from fastapi import APIRouter, Body
 from services.gateway.api.dependencies import ThisGateway
 from services.gateway.api.errors import error_responses
 from services.gateway.api.permissions import PUBLIC, AnyRole, BearerToken
-from services.gateway.api.v2.schemas import LoginRequest, RefreshRequest
-from services.gateway.api.v2.views import LoginView, MeView, TokensView, UserView
+from services.gateway.api.v2.models.auth import (
+    LoginRequest,
+    LoginView,
+    MeView,
+    RefreshRequest,
+    TokensView,
+    UserView,
+)
 from services.gateway.commands.sessions import log_in, refresh_session
 from shared.errors import Unauthenticated
 
 router = APIRouter(prefix="/auth", tags=["Auth"])
+v2_router = APIRouter(prefix="/auth", tags=["Auth"])
 
 
 @router.post("/login", dependencies=[PUBLIC], responses=error_responses(400, 401, 413))
@@ -22,7 +29,7 @@ async def login(gateway: ThisGateway, body: LoginRequest) -> LoginView:
     return LoginView.model_validate(session)
 
 
-@router.post("/refresh", dependencies=[PUBLIC], responses=error_responses(400, 401, 413))
+@v2_router.post("/refresh", dependencies=[PUBLIC], responses=error_responses(400, 401, 413))
 async def refresh(
     gateway: ThisGateway, token: BearerToken, body: Annotated[RefreshRequest | None, Body()] = None
 ) -> TokensView:
@@ -38,7 +45,7 @@ async def refresh(
     return TokensView.model_validate(await refresh_session(gateway, given))
 
 
-@router.get("/me", responses=error_responses(401))
+@v2_router.get("/me", responses=error_responses(401))
 async def me(caller: AnyRole) -> MeView:
     """The caller."""
     user = UserView.model_validate(caller.user)

@@ -8,9 +8,9 @@ from fastapi import APIRouter, Body, Depends, Query
 from services.gateway.api.dependencies import ExecutionId, InPeriod, JobId, ThisGateway
 from services.gateway.api.errors import error_responses
 from services.gateway.api.permissions import AnyRole, Editor
+from services.gateway.api.v2.models.executions import ExecutionAnswer, ExecutionsAnswer, TriggeredAnswer
+from services.gateway.api.v2.models.jobs import JobReference, RunRequest
 from services.gateway.api.v2.rendering import execution_detail_view, execution_view
-from services.gateway.api.v2.schemas import RunRequest
-from services.gateway.api.v2.views import ExecutionAnswer, ExecutionsAnswer, JobReference, TriggeredAnswer
 from services.gateway.commands.runs import run_now
 from services.gateway.queries.executions import ExecutionFilter, get_job_execution, list_job_executions
 from shared.domain.execution import Kind, Status
@@ -19,6 +19,7 @@ from shared.errors import RuleViolation
 MAX_LIMIT = 200
 
 router = APIRouter(prefix="/jobs/{job_id}", tags=["Executions"])
+v2_router = APIRouter(prefix="/jobs/{job_id}", tags=["Executions"])
 
 
 def _statuses(
@@ -67,7 +68,7 @@ async def list_executions(
     )
 
 
-@router.get("/executions/{execution_id}", responses=error_responses(401, 404))
+@v2_router.get("/executions/{execution_id}", responses=error_responses(401, 404))
 async def get_execution(
     gateway: ThisGateway, _caller: AnyRole, job_id: JobId, execution_id: ExecutionId
 ) -> ExecutionAnswer:

@@ -17,7 +17,6 @@ MAX_NUMBER = 2**63
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-NO_GITHUB_YET = "GitHub Actions targets are not available yet"
 
 
 def _one_line(text: str) -> str:
@@ -62,11 +61,6 @@ def _check_storable(value: object, depth: int) -> None:
             return
 
 
-def _no_github(value: str | None) -> None:
-    if value:
-        raise ValueError(NO_GITHUB_YET)
-
-
 OneLine: TypeAlias = Annotated[str, AfterValidator(_one_line)]
 JobName: TypeAlias = Annotated[
     str,
@@ -84,9 +78,6 @@ EndDate: TypeAlias = Annotated[
     BeforeValidator(_day),
     WithJsonSchema({"type": "string", "format": "date"}),
     Field(description="The last day that still runs, in the job's time zone; today or later."),
-]
-Slug: TypeAlias = Annotated[
-    str, StringConstraints(pattern=r"^[a-z0-9]+([-_][a-z0-9]+)*$", min_length=1, max_length=100)
 ]
 TargetUrl: TypeAlias = Annotated[
     str,
@@ -115,6 +106,11 @@ TimeoutSeconds: TypeAlias = Annotated[
         strict=True, ge=1, le=MAX_TIMEOUT_SECONDS, allow_inf_nan=False, description="For one call as a whole."
     ),
 ]
-NoGitHub: TypeAlias = Annotated[
-    str | None, AfterValidator(_no_github), Field(description=f"{NO_GITHUB_YET}: only null is taken.")
+GitHubName: TypeAlias = Annotated[
+    str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(_one_line)
+]
+TaxonomyName: TypeAlias = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
+    AfterValidator(_one_line),
 ]

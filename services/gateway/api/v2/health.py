@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from services.gateway.api.dependencies import ThisGateway
 from services.gateway.api.errors import error_responses
 from services.gateway.api.permissions import PUBLIC
-from services.gateway.api.v2.views import HealthView
+from services.gateway.api.v2.models.health import HealthView
 from services.gateway.queries.health import read_health
 
 router = APIRouter(tags=["Health"])

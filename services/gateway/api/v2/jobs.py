@@ -7,16 +7,17 @@ from fastapi import APIRouter, Query, status
 from services.gateway.api.dependencies import JobId, ThisGateway
 from services.gateway.api.errors import error_responses
 from services.gateway.api.permissions import AnyRole, Editor
-from services.gateway.api.v2.rendering import history_entry, job_view
-from services.gateway.api.v2.schemas import JobCreate, JobUpdate
-from services.gateway.api.v2.views import (
+from services.gateway.api.v2.models.jobs import (
     HistoryAnswer,
     JobAnswer,
     JobChangedAnswer,
+    JobCreate,
     JobDeletedAnswer,
     JobReference,
     JobsAnswer,
+    JobUpdate,
 )
+from services.gateway.api.v2.rendering import history_entry, job_view
 from services.gateway.commands import jobs as commands
 from services.gateway.queries import jobs as queries
 from services.gateway.queries.history import job_history
@@ -24,9 +25,10 @@ from services.gateway.queries.history import job_history
 MAX_HISTORY = 200
 
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
+v2_router = APIRouter(prefix="/jobs", tags=["Jobs"])
 
 
-@router.post("", status_code=status.HTTP_201_CREATED, responses=error_responses(400, 401, 403, 413))
+@v2_router.post("", status_code=status.HTTP_201_CREATED, responses=error_responses(400, 401, 403, 413))
 async def create_job(gateway: ThisGateway, caller: Editor, body: JobCreate) -> JobChangedAnswer:
     """Create a job; it belongs to the caller."""
     job = await commands.create_job(gateway, body.fields(), caller.user.id, caller.actor)
@@ -50,7 +52,7 @@ async def get_job(gateway: ThisGateway, _caller: AnyRole, job_id: JobId) -> JobA
     return JobAnswer(job=job_view(found.job, found.last_execution_at, gateway.clock()))
 
 
-@router.put("/{job_id}", responses=error_responses(400, 401, 403, 404, 409, 413))
+@v2_router.put("/{job_id}", responses=error_responses(400, 401, 403, 404, 409, 413))
 async def update_job(
     gateway: ThisGateway, caller: Editor, job_id: JobId, body: JobUpdate
 ) -> JobChangedAnswer:

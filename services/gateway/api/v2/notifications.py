@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query
 from services.gateway.api.dependencies import InPeriod, ThisGateway
 from services.gateway.api.errors import error_responses
 from services.gateway.api.permissions import AnyRole
-from services.gateway.api.v2.views import NotificationsAnswer, NotificationView, PeriodView
+from services.gateway.api.v2.models.common import PeriodView
+from services.gateway.api.v2.models.notifications import NotificationsAnswer, NotificationView
 from services.gateway.queries.notifications import list_notifications
 
 MAX_PER_PAGE = 100

@@ -5,23 +5,18 @@ from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from services.gateway.api.v2.views import (
-    AttemptView,
-    ExecutionDetailView,
-    ExecutionView,
-    FieldChange,
-    HistoryEntry,
-    JobView,
-    WebhookView,
-)
+from services.gateway.api.v2.models.executions import AttemptView, ExecutionDetailView, ExecutionView
+from services.gateway.api.v2.models.jobs import FieldChange, HistoryEntry, JobView, WebhookView
+from services.gateway.domain.target import target_fields
 from services.gateway.queries.executions import ExecutionDetail
 from services.gateway.queries.history import JobChange
 from shared.domain.job import Job
 
-_ACTIONS: dict[str, Literal["created", "updated", "deleted"]] = {
+_ACTIONS: dict[str, Literal["created", "updated", "deleted", "restored"]] = {
     "job.created": "created",
     "job.updated": "updated",
     "job.deleted": "deleted",
+    "job.restored": "restored",
 }
 
 
@@ -73,13 +68,14 @@ def history_entry(change: JobChange) -> HistoryEntry:
 
 def _settings(job: Job) -> dict[str, Any]:
     """What people set of a job: what its history compares."""
+    target = target_fields(job.target)
     return {
         "name": job.name,
         "cron_expression": job.schedule.expression,
-        "target_url": job.target.url,
-        "github_owner": None,
-        "github_repo": None,
-        "github_workflow_name": None,
+        "target_url": target["url"],
+        "github_owner": target.get("github_owner"),
+        "github_repo": target.get("github_repo"),
+        "github_workflow_name": target.get("github_workflow_name"),
         "metadata": job.metadata,
         "category": job.category,
         "pic_team": job.pic_team,

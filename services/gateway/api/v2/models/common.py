@@ -1,0 +1,38 @@
+"""What all models share: input refuses fields that it does not know, answers never change."""
+
+import json
+from typing import Any
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+
+
+class Input(BaseModel):
+    """What all inputs share."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_text_throughout(cls, value: Any) -> Any:
+        # JSON can spell half a character; neither hashes nor databases nor mails can hold one.
+        if isinstance(value, dict):
+            try:
+                json.dumps(value, ensure_ascii=False).encode()
+            except UnicodeEncodeError as error:
+                raise ValueError("The body must not contain lone surrogates") from error
+        return value
+
+
+class View(BaseModel):
+    """What all answers share: they can be made from a row, and never change."""
+
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class PeriodView(View):
+    """The period that was asked for, as it was understood; null is open."""
+
+    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
+
+    from_: AwareDatetime | None = Field(alias="from")
+    to: AwareDatetime | None
