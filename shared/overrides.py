@@ -6,6 +6,8 @@ from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.domain.job import GitHubTarget, Target, WebhookTarget
+from shared.errors import RuleViolation
 from shared.secretbox import SecretBox
 
 
@@ -21,6 +23,37 @@ class RunOverrides(BaseModel):
     github_token: str | None = Field(default=None, repr=False)
     metadata: dict[str, Any] = Field(default_factory=dict)
     inputs: dict[str, Any] = Field(default_factory=dict)
+
+
+class IncompleteWorkflow(RuleViolation):
+    """Parts of a workflow were given that make no whole one, not even with those of the job's own."""
+
+    title = "Missing target configuration"
+
+    def __init__(self) -> None:
+        super().__init__("The run's overrides name no whole workflow: owner, repository and file")
+
+
+def target_of_run(own: Target, overrides: RunOverrides) -> Target:
+    """What the run calls instead of the job's own target; raises `IncompleteWorkflow`.
+
+    Given parts of a workflow come first and are laid over the job's own workflow, then a given URL, then the job's target.
+    A token alone is no part of a workflow: a webhook job stays one.
+    """
+    given = {
+        "owner": overrides.github_owner,
+        "repo": overrides.github_repo,
+        "workflow": overrides.github_workflow_name,
+    }
+    named = {name: value for name, value in given.items() if value}
+    if named:
+        parts = own.model_dump(include=set(given)) | named
+        if len(parts) < len(given):
+            raise IncompleteWorkflow
+        return GitHubTarget(**parts)
+    if overrides.target_url:
+        return WebhookTarget(url=overrides.target_url, method=own.method)
+    return own
 
 
 def seal_overrides(box: SecretBox, execution_id: UUID, overrides: RunOverrides) -> str:

@@ -1,12 +1,12 @@
-"""The executor: takes triggers of its queue as it has room for them, and calls their targets."""
+"""The executor: takes triggers of its queue as it has room for them, calls their targets, and answers trials."""
 
 import asyncio
 
 import structlog
 
-from services.executor.egress import EgressPolicy, guarded_session
 from services.executor.settings import ExecutorSettings
-from services.executor.targets.call import WebhookCaller
+from services.executor.targets.call import Targets, open_targets
+from services.executor.trials import Trials
 from services.executor.worker import Worker
 from shared.bus import subjects
 from shared.bus.connect import Bus
@@ -16,6 +16,7 @@ from shared.bus.streams import wait_for_consumer
 from shared.clock import Clock, utc_now
 from shared.observability import BUS_FAILURES
 from shared.process import instance_name, run_until_stopped
+from shared.secretbox import SecretBox
 
 POLL = 1.0  # seconds between looks at the health of an idle intake
 RETRY = 0.1  # seconds, doubled up to MAX_RETRY
@@ -32,6 +33,7 @@ class Executor:
         self._clock = clock
         self._bus = Bus()
         self._fence = Fence(self._bus)
+        self._box = SecretBox(settings.secret_key.get_secret_value())
         self._durable = subjects.executor_durable(settings.executor_queue)
         self._tasks: set[asyncio.Task[None]] = set()
         self._room = asyncio.Event()
@@ -39,36 +41,39 @@ class Executor:
     async def run(self) -> None:
         """Work until cancelled, then let running calls finish within the grace."""
         settings = self._settings
-        policy = EgressPolicy(
-            allowed_networks=settings.webhook_allowed_networks, require_https=settings.webhook_require_https
-        )
-        if policy.allowed_networks:
-            networks = ", ".join(str(network) for network in policy.allowed_networks)
+        if settings.webhook_allowed_networks:
+            networks = ", ".join(str(network) for network in settings.webhook_allowed_networks)
             logger.warning("webhooks may call these private networks", action="start", networks=networks)
-        session = guarded_session(
-            policy, limit=settings.executor_concurrency, limit_per_host=settings.executor_concurrency_per_host
-        )
+        async with (
+            open_targets(settings, self._clock) as targets,
+            open_targets(settings, self._clock) as trial_targets,
+        ):
+            await self._work(targets, Trials(self._bus, trial_targets, self._box, settings.trial_limit))
+
+    async def _work(self, targets: Targets, trials: Trials) -> None:
+        settings = self._settings
         following: asyncio.Task[None] | None = None
         taking: asyncio.Task[None] | None = None
         try:
             await self._bus.connect(settings.nats_url.get_secret_value(), "jetcron executor")
+            await trials.start(settings.executor_queue)
             following = asyncio.create_task(self._fence.follow())
-            caller = WebhookCaller(session, policy, self._clock)
             worker = Worker(
                 self._bus,
                 self._fence,
-                caller,
-                instance_name(),
-                settings.executor_concurrency_per_host,
-                self._clock,
+                targets,
+                self._box,
+                name=instance_name(),
+                per_host=settings.executor_concurrency_per_host,
+                clock=self._clock,
             )
             taking = asyncio.create_task(self._take_for_ever(worker))
             await _first_to_end(following, taking)
         finally:
+            await trials.stop()
             await _cancel(taking)
-            await self._finish()
+            await self._finish(trials)
             await _cancel(following)
-            await session.close()
             await self._bus.close()
 
     async def _take_for_ever(self, worker: Worker) -> None:
@@ -119,11 +124,12 @@ class Executor:
         if not task.cancelled() and task.exception() is not None:
             logger.error("a trigger was not handled", action="handle", exc_info=task.exception())
 
-    async def _finish(self) -> None:
-        if not self._tasks:
+    async def _finish(self, trials: Trials) -> None:
+        tasks = self._tasks | trials.tasks
+        if not tasks:
             return
-        logger.info("finishing", action="stop", calls=len(self._tasks))
-        _, left = await asyncio.wait(self._tasks, timeout=self._settings.executor_grace_seconds)
+        logger.info("finishing", action="stop", calls=len(tasks))
+        _, left = await asyncio.wait(tasks, timeout=self._settings.executor_grace_seconds)
         for task in left:
             task.cancel()
         if left:

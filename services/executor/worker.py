@@ -14,6 +14,7 @@ from services.executor.claim import Claim, Claims
 from services.executor.reports import Reporter
 from services.executor.targets.call import TargetCaller
 from services.executor.targets.result import CallResult
+from services.executor.work import work_of
 from shared.bus import subjects
 from shared.bus.connect import Bus
 from shared.bus.envelope import unpack
@@ -24,6 +25,7 @@ from shared.domain.execution import Kind, Phase
 from shared.errors import Transient
 from shared.events import JobDeleted, JobEvent, RunTriggered, UnreadableEvent
 from shared.observability import BUS_FAILURES
+from shared.secretbox import SecretBox
 
 HEARTBEAT = EXECUTOR_ACK_WAIT / 4
 PROPAGATION_BOUND = timedelta(seconds=2)
@@ -39,11 +41,20 @@ class Worker:
     """Handles triggers, each in a task of its own."""
 
     def __init__(
-        self, bus: Bus, fence: Fence, caller: TargetCaller, name: str, per_host: int, clock: Clock
+        self,
+        bus: Bus,
+        fence: Fence,
+        caller: TargetCaller,
+        box: SecretBox,
+        *,
+        name: str,
+        per_host: int,
+        clock: Clock,
     ) -> None:
         self._bus = bus
         self._fence = fence
         self._caller = caller
+        self._box = box
         self._name = name
         self._clock = clock
         self._claims = Claims(bus, clock)
@@ -91,7 +102,8 @@ class Worker:
             await self._claims.cancel(reporter, delivery.sequence, reason)
             await delivery.ack()
             return
-        async with self._hosts[self._caller.host_of(order)]:
+        work = work_of(order, self._box)
+        async with self._hosts[self._caller.host_of(work)]:
             self._must_hold(order)
             disconnects = self._bus.disconnects
             claim = await self._claims.claim(reporter, delivery.sequence)
@@ -99,7 +111,7 @@ class Worker:
                 self._must_hold(order)
                 if disconnects != self._bus.disconnects:
                     raise Transient("the bus was lost between claim and call")
-                result = await self._caller.call(order, claim.attempt)
+                result = await self._caller.call(work, claim.attempt)
                 await self._report(reporter, claim, result)
         await delivery.ack()
 

@@ -14,3 +14,8 @@ class CallResult:
     """What the target answered, None if nothing of it could be kept."""
     duration_seconds: float
     timed_out: bool = False
+
+
+def failure(error: str) -> CallResult:
+    """The end of an attempt that could not even be made."""
+    return CallResult(ok=False, response_status=None, error=error, output=None, duration_seconds=0.0)

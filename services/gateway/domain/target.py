@@ -6,16 +6,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from services.gateway.domain.job import InvalidJob
 from shared.domain.job import GitHubTarget, Target, WebhookTarget
+from shared.domain.urls import url_problem
 
 MAX_URL_LENGTH = 500
 MAX_GITHUB_LENGTH = 255
 
-# Control characters and blanks have no place in a URL (RFC 3986, section 2); of a backslash parsers make different hosts.
-_FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
 _GITHUB_NAME = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9_.-]{1,255}")
 _WORKFLOW_SUFFIXES = (".yml", ".yaml")
 
@@ -84,32 +82,9 @@ def target_fields(target: Target) -> dict[str, Any]:
 
 def check_target_url(url: str, *, require_https: bool) -> None:
     """Raise `InvalidJob` unless this is an http(s) URL with a host, without credentials, of at most 500 characters."""
-    problem = url_problem(url, require_https=require_https)
+    problem = url_problem(url, require_https=require_https, max_length=MAX_URL_LENGTH)
     if problem is not None:
         raise _invalid("target_url", problem)
-
-
-def url_problem(url: str, *, require_https: bool) -> str | None:
-    """What is wrong with the text of a URL that is to be called, as the rest of a sentence; None if nothing is."""
-    if len(url) > MAX_URL_LENGTH:
-        return f"must have at most {MAX_URL_LENGTH} characters"
-    if _FORBIDDEN_CHARACTER.search(url):
-        return "must not contain blanks, control characters or backslashes"
-    try:
-        parts = urlsplit(url)
-        host, port = parts.hostname, parts.port
-    except ValueError:
-        return "is not a valid URL"
-    if parts.scheme not in ("http", "https"):
-        return "must begin with http:// or https://"
-    if require_https and parts.scheme != "https":
-        return "must begin with https://"
-    # Parsers disagree on where `host#@other` ends, so no @ may stand anywhere before the path.
-    if "@" in re.split(r"[/?]", url.partition("//")[2], maxsplit=1)[0]:
-        return "must not contain a user name or password"
-    if not host or not host.strip(".") or "%" in host or port == 0:
-        return "must name a host, and a port from 1 to 65535 if any"
-    return None
 
 
 def _check_github_name(field: str, value: str) -> None:

@@ -15,9 +15,10 @@ import aiohttp
 import pytest
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from services.executor.egress import STALLED_UPLOAD_SECONDS, EgressPolicy, EgressRefused, guarded_session
+from services.executor.targets.http import KEEP_LIMIT_BYTES
 from services.executor.targets.result import CallResult
-from services.executor.targets.webhook import KEEP_LIMIT_BYTES, WebhookCall, call_webhook
+from services.executor.targets.webhook import WebhookCall, call_webhook
+from shared.egress import STALLED_UPLOAD_SECONDS, EgressPolicy, EgressRefused, guarded_session
 from tests.integration.executor.receiver import (
     Received,
     Receiver,
@@ -321,7 +322,7 @@ class TestGuard:
         [
             ("http://127.0.0.2/?token=hunter2", "127.0.0.2 is a loopback address"),
             ("http://169.254.169.254/latest/meta-data/", "169.254.169.254 is a link-local address"),
-            ("http://u:hunter2@127.0.0.1/", "the URL has a user or password in front of its host"),
+            ("http://u:hunter2@127.0.0.1/", "the URL must not contain a user name or password"),
             ("http://127.1/", "the host is not a proper IPv4 address"),
             ("http://127.0.0.1:4222/", "port 4222 of 127.0.0.1 does not speak HTTP"),
         ],

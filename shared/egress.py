@@ -1,6 +1,6 @@
-"""The egress guard: which addresses a job may make jetcron call.
+"""The egress guard: which addresses users may make jetcron call.
 
-A job's URL is written by its owner and sent from inside our network, so without a guard it reads cloud metadata
+A URL is written by a user and called from inside our network, so without a guard it reads cloud metadata
 and knocks on private services (OWASP API7:2023, server-side request forgery). What a name means is only known when
 it is resolved, and may change a moment later; so the addresses are judged at the connect itself, not before.
 """
@@ -14,6 +14,8 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 import aiohttp
 import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
+
+from shared.domain.urls import url_problem
 
 MAX_URL_LENGTH = 2048
 CONNECT_TIMEOUT_SECONDS = 5.0
@@ -34,10 +36,25 @@ _BROWSER_BLOCKED_PORTS = """
 _DATA_STORE_PORTS = frozenset([1433, 3306, 4222, 5432, 6222, 6379, 11211, 27017])
 REFUSED_PORTS = frozenset(map(int, _BROWSER_BLOCKED_PORTS.split())) | _DATA_STORE_PORTS
 
-# Control characters and blanks have no place in a URL (RFC 3986, section 2); of a backslash parsers make different hosts.
-_FORBIDDEN_CHARACTER = re.compile(r"[\x00-\x20\x7f-\xa0\u2028\u2029\\]")
 # A host after IDNA: names, numbers, IPv6. No percent signs, so neither encoded digits nor scopes get through.
 _HOST = re.compile(r"[a-z0-9._:-]+")
+
+PRIVATE_NETWORKS: tuple[IPv4Network | IPv6Network, ...] = tuple(
+    map(
+        ip_network,
+        (
+            "10.0.0.0/8",
+            "100.64.0.0/10",
+            "127.0.0.0/8",
+            "172.16.0.0/12",
+            "192.168.0.0/16",
+            "::1/128",
+            "fc00::/7",
+        ),
+    )
+)
+"""Where services of one's own live: for policies whose one origin the operator chose. Link-local is not among them: most
+clouds have their metadata there."""
 
 # What `is_global` lets through, or lets through in some versions of Python, although it is no public host.
 _NOT_PUBLIC: tuple[tuple[IPv4Network | IPv6Network, str], ...] = (
@@ -52,7 +69,12 @@ _NAT64 = IPv6Network("64:ff9b::/96")  # RFC 6052: the IPv4 destination is in the
 
 
 class EgressRefused(Exception):
-    """The call is not allowed to leave; the message is fit for the job's owner: host and reason, nothing secret."""
+    """The call is not allowed to leave; the message is fit for whoever wrote the URL: host and reason, nothing secret."""
+
+    def __init__(self, subject: str, reason: str) -> None:
+        super().__init__(f"{subject} {reason}")
+        self.reason = reason
+        """The rest of the sentence, for where not even the host may be named."""
 
 
 @dataclass(frozen=True)
@@ -61,37 +83,36 @@ class EgressPolicy:
 
     allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
     require_https: bool = False
+    only_origin: yarl.URL | None = None
+    """Where it is set, nothing is called but this scheme, host and port."""
 
     def check_url(self, url: str) -> yarl.URL:
         """The URL as it will be dialled; EgressRefused if its form alone forbids that. Addresses are judged later."""
-        if len(url) > MAX_URL_LENGTH:
-            raise EgressRefused(f"the URL is longer than {MAX_URL_LENGTH} characters")
-        if _FORBIDDEN_CHARACTER.search(url):
-            raise EgressRefused("the URL contains a blank, a control character or a backslash")
+        problem = url_problem(url, require_https=self.require_https, max_length=MAX_URL_LENGTH)
+        if problem is not None:
+            raise EgressRefused("the URL", problem)
         try:
             parsed = yarl.URL(url)
         except ValueError as error:  # its message quotes the URL, which may hold a password
-            raise EgressRefused("the URL cannot be parsed") from error
-        if parsed.scheme not in ("http", "https"):
-            raise EgressRefused("only http and https URLs are called")
-        if self.require_https and parsed.scheme != "https":
-            raise EgressRefused("only https URLs are called")
-        # Judged on the text: an empty user (`http://@host/`) leaves no trace in the parsed URL, and of `host#@other/`
-        # parsers make different hosts.
-        if "@" in re.split(r"[/?]", url.partition("//")[2], maxsplit=1)[0]:
-            raise EgressRefused("the URL has a user or password in front of its host")
+            raise EgressRefused("the URL", "is not a valid URL") from error
         host = parsed.raw_host
         if not host or not _HOST.fullmatch(host):
-            raise EgressRefused("the URL names no valid host")
+            raise EgressRefused("the URL", "names no valid host")
         if parsed.port in REFUSED_PORTS:
-            raise EgressRefused(f"port {parsed.port} of {host} does not speak HTTP")
+            raise EgressRefused(f"port {parsed.port} of {host}", "does not speak HTTP")
+        self.check_origin(parsed)
         return parsed
+
+    def check_origin(self, url: yarl.URL) -> None:
+        """EgressRefused if the policy is for another origin."""
+        if self.only_origin is not None and url.origin() != self.only_origin:
+            raise EgressRefused("the URL", f"is not one of {self.only_origin}")
 
     def check_address(self, address: str) -> None:
         """EgressRefused unless the IP address is public or exempt."""
         reason = self.refusal(address)
         if reason is not None:
-            raise EgressRefused(f"{address} is {reason}")
+            raise EgressRefused(address, f"is {reason}")
 
     def refusal(self, address: str) -> str | None:
         """Why the address may not be called ("a private address"), or None if it may."""
@@ -119,7 +140,8 @@ def guarded_session(
     """A client session that connects only where the policy allows; every request makes a connection of its own.
 
     Neither connections nor answers of the resolver are reused: each call meets the guard anew. Callers pass
-    `allow_redirects=False`; a redirect that is followed all the same meets the guard too.
+    `allow_redirects=False`; a redirect that is followed all the same meets the guard too. Both limits bound connections
+    (0: no bound); waiting for one counts as time of the call.
     """
 
     def checked_socket(info: aiohttp.AddrInfoType) -> socket.socket:
@@ -130,6 +152,12 @@ def guarded_session(
         if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux
             checked.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, STALLED_UPLOAD_SECONDS * 1000)
         return checked
+
+    async def stay_at_origin(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        policy.check_origin(request.url)
+        return await handler(request)
 
     tls = ssl.create_default_context()
     tls.minimum_version = ssl.TLSVersion.TLSv1_2
@@ -148,7 +176,7 @@ def guarded_session(
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_SECONDS),
-        middlewares=(_send_once,),
+        middlewares=(stay_at_origin, _send_once),
     )
 
 
@@ -169,7 +197,7 @@ class _GuardedResolver(AbstractResolver):
             reason = self._policy.refusal(answer["host"])
             if reason is not None:
                 # Not the address itself: the owner of a job need not learn what our internal names resolve to.
-                raise EgressRefused(f"{host} resolves to an address that is {reason}")
+                raise EgressRefused(host, f"resolves to an address that is {reason}")
         return answers
 
     async def close(self) -> None:

@@ -11,9 +11,10 @@ from ipaddress import IPv4Network, IPv6Network, ip_network
 
 import aiohttp
 import pytest
+import yarl
 from aiohttp.abc import AbstractResolver, ResolveResult
 
-from services.executor.egress import EgressPolicy, EgressRefused, guarded_session
+from shared.egress import PRIVATE_NETWORKS, EgressPolicy, EgressRefused, guarded_session
 
 PUBLIC = "93.184.216.34"
 PUBLIC_V6 = "2606:2800:220:1::1"
@@ -276,6 +277,36 @@ class TestAllowedNetworks:
         assert dialled == [("172.18.0.4", 8080)]
 
 
+class TestOnlyOrigin:
+    async def test_a_session_for_one_origin_dials_no_other(
+        self, resolver: TableResolver, dialled: list[tuple[str, int]]
+    ) -> None:
+        policy = EgressPolicy(allowed_networks=PRIVATE_NETWORKS, only_origin=yarl.URL("http://gateway:8080"))
+        async with guarded_session(policy, resolver=resolver) as session:
+            with pytest.raises(aiohttp.ClientConnectorError):
+                await _get(session, policy, "http://gateway:8080/api/v3")
+            for url in (
+                "http://gateway/",
+                "https://gateway:8080/",
+                "http://nats:8080/",
+                "http://127.0.0.1:8080/",
+            ):
+                with pytest.raises(EgressRefused, match=r"is not one of http://gateway:8080$"):
+                    await _get(session, policy, url)
+                # Also for a request that nobody checked before.
+                with pytest.raises(EgressRefused):
+                    await session.get(url)
+        assert dialled == [("172.18.0.4", 8080)]
+
+    def test_private_networks_leave_out_what_is_special(self) -> None:
+        policy = EgressPolicy(allowed_networks=PRIVATE_NETWORKS)
+        for address in ("10.0.0.1", "100.64.0.1", "127.0.0.1", "172.16.0.1", "192.168.0.1", "::1", "fd00::1"):
+            policy.check_address(address)
+        for address in ("169.254.169.254", "168.63.129.16", "fe80::1", "::", "192.0.0.192"):
+            with pytest.raises(EgressRefused):
+                policy.check_address(address)
+
+
 class TestUrls:
     @pytest.mark.parametrize(
         ("url", "dials"),
@@ -295,7 +326,7 @@ class TestUrls:
     def test_https_can_be_required(self) -> None:
         policy = EgressPolicy(require_https=True)
         policy.check_url("https://example.com/")
-        with pytest.raises(EgressRefused, match="only https"):
+        with pytest.raises(EgressRefused, match="must begin with https://"):
             policy.check_url("http://example.com/")
 
     @pytest.mark.parametrize(
