@@ -4,11 +4,12 @@ Names are those that the HTTP contracts fix, without a prefix.
 """
 
 from enum import StrEnum
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from typing import Annotated, Self
 from zoneinfo import available_timezones
 
 from pydantic import Field, SecretStr, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 DEVELOPMENT_SECRET = "jetcron-development-secret-do-not-use-in-production"  # noqa: S105 # refused in production
 KNOWN_DEFAULT_SECRETS = frozenset(
@@ -52,6 +53,21 @@ class CommonSettings(BaseSettings):
     def _production_has_its_own_secret(self) -> Self:
         refuse_default_secret(self.environment, "SECRET_KEY", self.secret_key)
         return self
+
+
+class EgressSettings(CommonSettings):
+    """What a service may call that calls addresses which people have written down."""
+
+    webhook_allowed_networks: Annotated[tuple[IPv4Network | IPv6Network, ...], NoDecode] = ()
+    """Networks that are exempt from the refusal of private addresses: CIDRs, separated by commas."""
+    webhook_require_https: bool = False
+
+    @field_validator("webhook_allowed_networks", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(ip_network(part.strip(), strict=False) for part in value.split(",") if part.strip())
+        return value
 
 
 def refuse_default_secret(environment: Environment, name: str, secret: SecretStr) -> None:

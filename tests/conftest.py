@@ -11,5 +11,5 @@ forget_the_developer()
 
 pytest_plugins = [
     f"tests.fixtures.{name}"
-    for name in ("bus", "database", "gateway", "jetcron", "nats", "postgres", "receiver")
+    for name in ("bus", "database", "gateway", "github", "jetcron", "mail", "nats", "postgres", "receiver")
 ]

@@ -29,7 +29,10 @@ from shared.domain.job import DEFAULT_QUEUE
 DAY = 86_400.0  # seconds
 SENT_DAYS = 14
 """As long as INBOX and EVENTS are kept, so that what is delivered again was certainly remembered."""
+NOTICE_DAYS = 2
+"""Longer than the notifier tries to send one."""
 BUCKET_BYTES = 4 * 2**20
+SENT_BYTES = 16 * 2**20
 DUPLICATE_WINDOW = 600.0  # seconds
 MAX_MESSAGE_BYTES = 512 * 1024
 EXECUTOR_ACK_WAIT = 15.0  # seconds; a running call renews it
@@ -59,6 +62,7 @@ def bucket_subject(bucket: str, key: str) -> str:
 
 FENCE_STREAM = bucket_stream(subjects.FENCE_BUCKET)
 SCHEDULER_STREAM = bucket_stream(subjects.SCHEDULER_BUCKET)
+SENT_STREAM = bucket_stream(subjects.SENT_BUCKET)
 
 
 def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
@@ -105,9 +109,17 @@ def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
         directory,
         triggers,
         limits(subjects.EXECUTIONS, [subjects.ALL_EXECUTIONS], 0.35, 6, DiscardPolicy.NEW),
-        limits(subjects.INBOX, [subjects.ALL_INBOX], 0.05, 14, DiscardPolicy.OLD),
+        limits(subjects.INBOX, [subjects.ALL_INBOX], 0.03, 14, DiscardPolicy.OLD),
+        # What is full of mail that nobody takes must not keep anybody from telling the inbox.
+        limits(subjects.NOTICES, [subjects.ALL_NOTICES], 0.02, NOTICE_DAYS, DiscardPolicy.OLD),
         _bucket(subjects.SCHEDULER_BUCKET, replicas, storage=StorageType.FILE),
-        _bucket(subjects.SENT_BUCKET, replicas, storage=StorageType.FILE, max_age=SENT_DAYS * DAY),
+        _bucket(
+            subjects.SENT_BUCKET,
+            replicas,
+            storage=StorageType.FILE,
+            max_age=SENT_DAYS * DAY,
+            max_bytes=SENT_BYTES,
+        ),
     ]
 
 
@@ -130,6 +142,7 @@ def durables() -> list[Durable]:
         _pushed(subjects.EXECUTIONS, subjects.NOTIFIER_DURABLE),
         _pushed(subjects.EVENTS, subjects.NOTIFIER_EVENTS_DURABLE, subjects.JOB_EVENTS),
         _pushed(subjects.INBOX, subjects.INBOX_DURABLE),
+        *(_notices(channel) for channel in subjects.CHANNELS),
     ]
 
 
@@ -146,6 +159,22 @@ def _pushed(stream: str, durable: str, filter_subject: str | None = None) -> Dur
             ack_wait=CONSUMER_ACK_WAIT,
             max_deliver=-1,
             max_ack_pending=1_000,
+        ),
+    )
+
+
+def _notices(channel: str) -> Durable:
+    """A channel takes its notices as it has room for them; a sending that takes long renews the wait."""
+    return Durable(
+        subjects.NOTICES,
+        ConsumerConfig(
+            durable_name=subjects.channel_durable(channel),
+            filter_subject=subjects.notice(channel, "*"),
+            ack_policy=AckPolicy.EXPLICIT,
+            ack_wait=CONSUMER_ACK_WAIT,
+            max_deliver=-1,
+            max_ack_pending=1_000,
+            max_waiting=512,
         ),
     )
 
@@ -235,7 +264,14 @@ async def _ensure_durables(js: JetStreamContext) -> None:
         await js.add_consumer(durable.stream, config=durable.config)
 
 
-def _bucket(name: str, replicas: int, *, storage: StorageType, max_age: float = 0) -> StreamConfig:
+def _bucket(
+    name: str,
+    replicas: int,
+    *,
+    storage: StorageType,
+    max_age: float = 0,
+    max_bytes: int = BUCKET_BYTES,
+) -> StreamConfig:
     """A key-value bucket as ADR-8 lays it out, so that ordinary tools can read it.
 
     https://github.com/nats-io/nats-architecture-and-design/blob/main/adr/ADR-8.md
@@ -245,7 +281,7 @@ def _bucket(name: str, replicas: int, *, storage: StorageType, max_age: float = 
         subjects=[f"$KV.{name}.>"],
         storage=storage,
         max_msgs_per_subject=1,
-        max_bytes=BUCKET_BYTES,
+        max_bytes=max_bytes,
         max_age=max_age,
         discard=DiscardPolicy.OLD if max_age else DiscardPolicy.NEW,
         allow_rollup_hdrs=True,

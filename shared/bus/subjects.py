@@ -8,6 +8,7 @@
 | `jetcron.checkpoint` | scheduler |
 | `jetcron.executions.<job_id>.<execution_id>` | executor; gateway (`unknown`, `cancelled` when seeding) |
 | `jetcron.inbox.<user_id>` | notifier |
+| `jetcron.notices.<channel>.<notification_id>` | notifier |
 | `jetcron.trials.<queue>` (core NATS, nothing stores it) | gateway |
 """
 
@@ -19,12 +20,15 @@ DIRECTORY = "DIRECTORY"
 TRIGGERS = "TRIGGERS"
 EXECUTIONS = "EXECUTIONS"
 INBOX = "INBOX"
+NOTICES = "NOTICES"
 
 SCHEDULER_BUCKET = "scheduler"
 FENCE_BUCKET = "fence"
 SENT_BUCKET = "sent"
 LEASE_KEY = "lease"
 CHECKPOINT_KEY = "checkpoint"
+REMINDERS_KEY = "reminders"
+REMINDERS_CLAIM_KEY = "reminders-claim"
 GENERATION_KEY = "generation"
 
 JOB_EVENTS = "jetcron.events.job.*"
@@ -36,10 +40,15 @@ ALL_DECISIONS = "jetcron.decisions.>"
 CHECKPOINT = "jetcron.checkpoint"
 ALL_EXECUTIONS = "jetcron.executions.>"
 ALL_INBOX = "jetcron.inbox.>"
+ALL_NOTICES = "jetcron.notices.>"
 
 NOTIFIER_DURABLE = "notifier"
 NOTIFIER_EVENTS_DURABLE = "notifier-events"
 INBOX_DURABLE = "gateway-inbox"
+
+MAIL = "mail"
+SLACK = "slack"
+CHANNELS = (MAIL, SLACK)
 
 
 def executor_durable(queue: str) -> str:
@@ -70,3 +79,13 @@ def execution(job_id: UUID, execution_id: UUID) -> str:
 def inbox(user_id: UUID) -> str:
     """Where a user's notifications go."""
     return f"jetcron.inbox.{user_id}"
+
+
+def notice(channel: str, notification_id: UUID | str) -> str:
+    """Where a notice waits to be sent; `*` stands for all of a channel."""
+    return f"jetcron.notices.{channel}.{notification_id}"
+
+
+def channel_durable(channel: str) -> str:
+    """The durable consumer of one channel's notices."""
+    return f"notifier-{channel}"

@@ -41,8 +41,33 @@ class Status(StrEnum):
     SKIPPED = "skipped"
 
 
+class Outcome(StrEnum):
+    """An execution's status in one of the words that those use who know success, failure and "not yet" only.
+
+    What did not run, and what was called off, has no word of theirs and keeps ours.
+    """
+
+    RUNNING = "running"
+    SUCCESS = "success"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    MISSED = "missed"
+    SKIPPED = "skipped"
+
+
 TERMINAL_PHASES = frozenset({Phase.CANCELLED, Phase.FAILED, Phase.DEAD_LETTER, Phase.SUCCEEDED})
 OPEN_STATUSES = frozenset({Status.QUEUED, Status.RUNNING, Status.UNKNOWN})
+STATUSES_OF = {
+    Outcome.RUNNING: OPEN_STATUSES,
+    Outcome.SUCCESS: frozenset({Status.SUCCESS}),
+    Outcome.FAILED: frozenset({Status.FAILED, Status.DEAD_LETTER}),
+    Outcome.CANCELLED: frozenset({Status.CANCELLED}),
+    Outcome.MISSED: frozenset({Status.MISSED}),
+    Outcome.SKIPPED: frozenset({Status.SKIPPED}),
+}
+"""Each status has exactly one outcome."""
+RUN_OUTCOMES = frozenset({Outcome.RUNNING, Outcome.SUCCESS, Outcome.FAILED})
+"""Of what runs, or ran to its end: what statistics count."""
 
 _STATUS = {
     Phase.QUEUED: Status.QUEUED,
@@ -55,6 +80,9 @@ _STATUS = {
     Phase.DEAD_LETTER: Status.DEAD_LETTER,
     Phase.SUCCEEDED: Status.SUCCESS,
 }
+
+
+_OUTCOME = {status: outcome for outcome, statuses in STATUSES_OF.items() for status in statuses}
 
 
 class _Order(IntEnum):
@@ -82,3 +110,19 @@ def rank(redrive: int, attempt: int, phase: Phase) -> int:
 def status_of(phase: Phase) -> Status:
     """The status that people see while an execution's newest report has this phase."""
     return _STATUS[phase]
+
+
+def outcome_of(status: Status) -> Outcome:
+    """The word for a status that everybody knows."""
+    return _OUTCOME[status]
+
+
+def statuses_named(word: str) -> frozenset[Status]:
+    """The statuses that a filter's word means: an outcome's, or the one of that name. Raises `ValueError`.
+
+    `running` and `failed` are both; they mean the outcome.
+    """
+    try:
+        return STATUSES_OF[Outcome(word)]
+    except ValueError:
+        return frozenset({Status(word)})

@@ -22,9 +22,24 @@ def manual_execution_id(job_id: UUID, command_id: UUID) -> UUID:
     return uuid5(job_id, f"manual:{command_id}")
 
 
+def notification_id(about: UUID, occasion: str, user_id: UUID) -> UUID:
+    """The one inbox record that a user gets when something happens to an execution or a job."""
+    return uuid5(about, f"{occasion}:{user_id}")
+
+
+def mail_id(about: UUID, occasion: str, address: str) -> UUID:
+    """The one mail that an address gets then, however it is written; also its `Message-ID`."""
+    return uuid5(about, f"{occasion}:mail:{address.lower()}")
+
+
+def slack_id(about: UUID, occasion: str) -> UUID:
+    """The one message that Slack gets then."""
+    return uuid5(about, f"{occasion}:slack")
+
+
 def failure_notification_id(execution_id: UUID, user_id: UUID) -> UUID:
     """The one notification that a user gets for a failed execution."""
-    return uuid5(execution_id, f"failed:{user_id}")
+    return notification_id(execution_id, "failed", user_id)
 
 
 def decision_message_id(job_id: UUID, instant: datetime) -> str:

@@ -9,7 +9,7 @@ all jobs go by the new time.
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from itertools import takewhile
+from itertools import pairwise, takewhile
 from typing import Literal, NamedTuple, TypeAlias
 from zoneinfo import ZoneInfo, available_timezones
 
@@ -18,7 +18,17 @@ from pydantic import BaseModel, ConfigDict
 from shared.domain.cron import LAST_YEAR, Cron, InvalidSchedule, parse
 from shared.domain.cron_words import describe
 
-__all__ = ["CronSchedule", "InvalidSchedule", "Schedule", "check", "describe", "fires_between", "next_fire"]
+__all__ = [
+    "ClockChange",
+    "CronSchedule",
+    "InvalidSchedule",
+    "Schedule",
+    "check",
+    "describe",
+    "fires_between",
+    "next_clock_change",
+    "next_fire",
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _FOREVER = datetime.max.replace(tzinfo=UTC)
@@ -48,6 +58,24 @@ class CronSchedule(BaseModel):
 
 
 Schedule: TypeAlias = CronSchedule
+
+
+class ClockChange(NamedTuple):
+    """An instant at which a zone takes another offset from UTC."""
+
+    at: datetime
+    before: timedelta
+    after: timedelta
+
+    @property
+    def is_forward(self) -> bool:
+        """Whether local times are skipped; else they come twice."""
+        return self.after > self.before
+
+    @property
+    def is_correction(self) -> bool:
+        """Whether all jobs go by the new time, since the jump is too large for a summer time."""
+        return _is_correction(self.after - self.before)
 
 
 class _Stretch(NamedTuple):
@@ -88,6 +116,19 @@ def fires_between(schedule: CronSchedule, after: datetime, until: datetime) -> I
     last, end = _utc(until), _end(schedule)
     walk = _walk(schedule.expression, schedule.timezone, _utc(after))
     return takewhile(lambda instant: instant <= last and instant < end, walk)
+
+
+def next_clock_change(timezone: str, after: datetime) -> ClockChange | None:
+    """The zone's first change of offset strictly after `after`, up to the end of the next year; None if there is none.
+
+    Raises ZoneInfoNotFoundError, and ValueError if `after` is naive.
+    """
+    instant = _utc(after)
+    for year in (instant.year, instant.year + 1):
+        for old, new in pairwise(_stretches(timezone, year)):
+            if new.begin > instant:
+                return ClockChange(new.begin, old.offset, new.offset)
+    return None
 
 
 @lru_cache(maxsize=16_384)

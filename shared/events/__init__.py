@@ -1,8 +1,8 @@
 """Every message on the bus, typed. Wire names and versions are explicit, so that classes may be renamed.
 
-Four families: domain events (EVENTS), decisions on planned instants (TRIGGERS), reports of executions (EXECUTIONS)
-and notifications for the inbox (INBOX). A field is only ever added, and optional; a changed meaning is a new
-version with an upcaster in `UPCASTERS`.
+Five families: domain events (EVENTS), decisions on planned instants (TRIGGERS), reports of executions (EXECUTIONS),
+notifications for the inbox (INBOX) and notices to be sent elsewhere (NOTICES). A field is only ever added, and
+optional; a changed meaning is a new version with an upcaster in `UPCASTERS`.
 """
 
 from collections.abc import Callable
@@ -38,6 +38,7 @@ from shared.events.directory import (
 )
 from shared.events.inbox import NotificationPosted
 from shared.events.jobs import JobCreated, JobDeleted, JobEvent, JobRestored, JobsSeeded, JobUpdated
+from shared.events.notices import MailQueued, Notice, SlackQueued
 from shared.events.reports import ExecutionReported
 
 __all__ = [
@@ -62,9 +63,12 @@ __all__ = [
     "JobRestored",
     "JobUpdated",
     "JobsSeeded",
+    "MailQueued",
+    "Notice",
     "NotificationPosted",
     "RunFacts",
     "RunTriggered",
+    "SlackQueued",
     "SlackSettingsUpdated",
     "TeamCreated",
     "TeamEvent",
@@ -88,7 +92,8 @@ DomainEvent: TypeAlias = (
 )  # fmt: skip
 
 AnyEvent: TypeAlias = Annotated[
-    DomainEvent | JobsSeeded | Decision | ExecutionReported | NotificationPosted, Field(discriminator="type")
+    DomainEvent | JobsSeeded | Decision | ExecutionReported | NotificationPosted | Notice,
+    Field(discriminator="type"),
 ]
 
 _ADAPTER: TypeAdapter[AnyEvent] = TypeAdapter(AnyEvent)

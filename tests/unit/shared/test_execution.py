@@ -8,12 +8,17 @@ from hypothesis import strategies as st
 
 from shared.domain.execution import (
     OPEN_STATUSES,
+    RUN_OUTCOMES,
+    STATUSES_OF,
     TERMINAL_PHASES,
+    Outcome,
     Phase,
     Status,
+    outcome_of,
     phase_order,
     rank,
     status_of,
+    statuses_named,
 )
 
 UPWARDS = [
@@ -97,3 +102,32 @@ def test_each_phase_has_a_status(phase: Phase, status: Status) -> None:
 
 def test_an_execution_is_open_until_a_terminal_phase() -> None:
     assert {phase for phase in Phase if status_of(phase) not in OPEN_STATUSES} == TERMINAL_PHASES
+
+
+def test_each_status_has_exactly_one_outcome() -> None:
+    assert sorted(status for statuses in STATUSES_OF.values() for status in statuses) == sorted(Status)
+    assert set(STATUSES_OF) == set(Outcome)
+    assert all(status in STATUSES_OF[outcome_of(status)] for status in Status)
+
+
+def test_what_is_open_is_running_and_a_dead_letter_failed() -> None:
+    assert {status for status in Status if outcome_of(status) is Outcome.RUNNING} == OPEN_STATUSES
+    assert outcome_of(Status.DEAD_LETTER) is Outcome.FAILED
+
+
+def test_a_phase_of_an_attempt_never_leads_to_an_instant_that_did_not_run() -> None:
+    reached = {outcome_of(status_of(phase)) for phase in Phase}
+    assert reached == {*RUN_OUTCOMES, Outcome.CANCELLED}
+
+
+@pytest.mark.parametrize("status", Status)
+def test_a_filter_takes_each_precise_word_and_finds_that_status(status: Status) -> None:
+    assert status in statuses_named(status.value)
+
+
+def test_a_word_that_means_more_than_itself_means_all_of_it() -> None:
+    assert statuses_named("running") == OPEN_STATUSES
+    assert statuses_named("failed") == {Status.FAILED, Status.DEAD_LETTER}
+    assert statuses_named("unknown") == {Status.UNKNOWN}
+    with pytest.raises(ValueError, match="succeeded"):
+        statuses_named("succeeded")
