@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 TEST_WORKERS ?= 4
 
-.PHONY: install run test check format bench clean
+.PHONY: install run test check format bench bench-executions clean
 
 install: $(STAMP)
 
@@ -34,6 +34,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.due_at_once $(ARGS)
+
+bench-executions: $(STAMP)
+	$(BIN)/python -m bench.executions_million $(ARGS)
 
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,8 +13,12 @@ from starlette.middleware.cors import CORSMiddleware
 
 from services.gateway.api import v1, v2
 from services.gateway.api.boundary import BodyLimit, ErrorBoundary
+from services.gateway.api.description import DescribedApp
 from services.gateway.api.errors import install_error_handlers
 from services.gateway.background import cancel, keep_running
+from services.gateway.commands.accounts import ensure_default_account
+from services.gateway.commands.categories import ensure_general
+from services.gateway.commands.end_dates import keep_pausing
 from services.gateway.commands.users import ensure_default_admin
 from services.gateway.gateway import Gateway, make_gateway
 from services.gateway.inbox import Inbox
@@ -45,6 +49,9 @@ def run(host: str, port: int) -> None:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=GRACEFUL_SHUTDOWN_SECONDS,
+        # Anybody can write X-Forwarded-For; and without these two, uvicorn would trust whoever is on this machine.
+        proxy_headers=bool(settings.proxies),
+        forwarded_allow_ips=settings.proxies,
     )
 
 
@@ -62,7 +69,7 @@ def build_app(settings: GatewaySettings, clock: Clock = utc_now) -> FastAPI:
         finally:
             await gateway.close()
 
-    app = FastAPI(
+    app = DescribedApp(
         title="jetcron",
         summary="A job scheduler that accounts for every planned instant.",
         version=version("jetcron"),
@@ -74,9 +81,9 @@ def build_app(settings: GatewaySettings, clock: Clock = utc_now) -> FastAPI:
             Middleware(BodyLimit),
         ],
     )
-    install_error_handlers(app)
     app.include_router(v2.router(), prefix="/api/v2")
     app.include_router(v1.router(), prefix="/api")
+    install_error_handlers(app)
     return app
 
 
@@ -93,7 +100,7 @@ def _cors(origins: str) -> list[Middleware]:
             allow_credentials=not everybody,
             allow_methods=["GET", "POST", "PUT", "DELETE", "OPTIONS"],
             allow_headers=["Content-Type", "Authorization", "If-Match", "Idempotency-Key"],
-            expose_headers=["ETag", "Location", "Retry-After"],
+            expose_headers=["ETag", "Idempotency-Replayed", "Location", "Retry-After"],
             max_age=CORS_MAX_AGE,
         )
     ]
@@ -104,6 +111,8 @@ async def _prepare(gateway: Gateway) -> None:
     while True:
         try:
             await upgrade(gateway.database)
+            await ensure_general(gateway)
+            await ensure_default_account(gateway)
             await ensure_default_admin(gateway)
             return
         except Transient as error:
@@ -134,6 +143,7 @@ async def _background_work(gateway: Gateway) -> AsyncIterator[None]:
         start("bus", stay_connected),
         start("fence", gateway.fence.follow),
         start("inbox", lambda: inbox.run(gateway.bus, gateway.fence, url)),
+        start("end dates", lambda: keep_pausing(gateway)),
     ]
     try:
         yield

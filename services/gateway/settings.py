@@ -1,9 +1,10 @@
 """What the gateway reads from its environment, beside the common settings."""
 
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Annotated, Self
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.gateway.domain.target import TargetRules
 from shared.settings import DEVELOPMENT_SECRET, CommonSettings, Environment, refuse_default_secret
@@ -21,11 +22,23 @@ class GatewaySettings(CommonSettings):
     allow_default_admin: bool = True
     cors_origins: str = "*"
     """Origins whose pages may call the API, separated by commas; `*` is every one, then without credentials."""
+    trusted_proxies: str = ""
+    """Addresses and networks of proxies whose X-Forwarded-For says who calls, separated by commas."""
     expose_error_details: bool = False
     webhook_require_https: bool = False
     default_github_owner: str | None = None
     """Owner of repositories that a job names without one."""
     scheduler_enabled: bool = True
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_addresses_or_networks(cls, value: str) -> str:
+        for proxy in _parts(value):
+            try:
+                ip_network(proxy)
+            except ValueError as error:
+                raise ValueError(f"{proxy!r} is neither an IP address nor a network") from error
+        return value
 
     @model_validator(mode="after")
     def _production_is_not_open_to_everybody(self) -> Self:
@@ -38,6 +51,11 @@ class GatewaySettings(CommonSettings):
     def default_admin_allowed(self) -> bool:
         """Whether the first start makes the administrator that everybody knows: never in production."""
         return self.allow_default_admin and self.environment is Environment.DEVELOPMENT
+
+    @property
+    def proxies(self) -> list[str]:
+        """The trusted proxies, one by one."""
+        return _parts(self.trusted_proxies)
 
     @property
     def target_rules(self) -> TargetRules:
@@ -55,3 +73,7 @@ class GatewaySettings(CommonSettings):
     def refresh_token_lifetime(self) -> timedelta:
         """How long a refresh token is good for."""
         return timedelta(seconds=self.jwt_refresh_token_expires)
+
+
+def _parts(value: str) -> list[str]:
+    return [part for text in value.split(",") if (part := text.strip())]

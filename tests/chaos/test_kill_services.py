@@ -57,7 +57,7 @@ async def test_everything_is_accounted_for(jetcron: Jetcron, receiver: Receiver)
         statuses=["success", "missed", "failed"],
     )
     sys.stdout.write(f"{account}\n")
-    assert {row["id"] for row in account.rows if row["status"] == "failed"} == set(failures)
+    assert {row["id"] for row in account.rows if row["state"] == "failed"} == set(failures)
     await assert_each_failure_is_told_once(jetcron, failures)
     await jetcron.stop()
 

@@ -51,7 +51,7 @@ class Installation:
         """Remember what must not be called again."""
         rows = [row for job in self.jobs for row in await self.jetcron.executions(job)]
         called = self.calls()
-        self.finished = {row["id"]: called[row["id"]] for row in rows if row["status"] not in OPEN_STATUSES}
+        self.finished = {row["id"]: called[row["id"]] for row in rows if row["state"] not in OPEN_STATUSES}
         assert len(self.finished) > JOBS
 
     async def check(self) -> None:

@@ -10,6 +10,7 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 
+from services.gateway.api.description import AllowedMethods
 from shared.errors import (
     Conflict,
     Forbidden,
@@ -48,7 +49,7 @@ _MESSAGES = {
     "Not Found": "There is nothing at this path",
     "Method Not Allowed": "This path does not take this method",
 }
-_FIELD_NAMES = {"cron_expression": "cron expression", "pic_team": "PIC team"}
+_FIELD_NAMES = {"cron_expression": "cron expression", "pic_team": "PIC team", "timezone": "time zone"}
 _MEANING = {
     400: "The request does not validate, or contradicts a rule; nothing was changed.",
     401: "The token is missing, invalid, expired or revoked.",
@@ -102,7 +103,8 @@ def unexpected_error_response(error: Exception, *, expose_details: bool) -> Resp
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the application answer every foreseen error in its form."""
+    """Make the application answer every foreseen error in its form; its routes must all be there."""
+    app.state.allowed_methods = AllowedMethods(app)
     app.add_exception_handler(JetcronError, _on_jetcron_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
     app.add_exception_handler(HTTPException, _on_http_exception)
@@ -120,12 +122,15 @@ async def _on_jetcron_error(_request: Request, error: Exception) -> Response:
     raise error
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
+async def _on_http_exception(request: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = request.app.state.allowed_methods.of(request.url.path)
     title = _TITLES.get(error.status_code, HTTPStatus(error.status_code).phrase)
     message = _MESSAGES.get(str(error.detail), str(error.detail))
-    return error_response(error.status_code, title, message, headers=error.headers)
+    return error_response(error.status_code, title, message, headers=headers)
 
 
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
@@ -148,7 +153,12 @@ def _is_json(request: Request) -> bool:
 
 def _title(problems: Sequence[Mapping[str, Any]]) -> str:
     """The short name of what is wrong: of the first field, where it is one of a body."""
-    if any(problem["type"] == "missing" and len(problem["loc"]) > 1 for problem in problems):
+    missing = [
+        problem["loc"][1] for problem in problems if problem["type"] == "missing" and len(problem["loc"]) > 1
+    ]
+    if missing == ["pic_team"]:
+        return f"Invalid {_FIELD_NAMES['pic_team']}"
+    if missing:
         return MISSING_FIELDS
     problem = problems[0]
     place = problem["loc"]

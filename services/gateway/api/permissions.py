@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Annotated, TypeAlias
 
 from fastapi import Depends, Request
-from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer, OAuth2PasswordBearer
 
 from services.gateway.api.dependencies import gateway_of
 from services.gateway.auth.tokens import InvalidToken, TokenKind
@@ -14,6 +14,12 @@ from shared.events import User
 
 bearer = HTTPBearer(
     auto_error=False, bearerFormat="JWT", description="The access token that a login answers."
+)
+# The same token, as the "Authorize" button of the API's page gets one: with a user name and a password.
+password_flow = OAuth2PasswordBearer(
+    tokenUrl="/api/v2/auth/login/form",
+    auto_error=False,
+    description="Logs in and sends the access token from then on.",
 )
 BearerToken: TypeAlias = Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 
@@ -40,7 +46,9 @@ class Allowed(Permission):
     def __init__(self, *roles: Role) -> None:
         self.roles = frozenset(roles)
 
-    async def __call__(self, request: Request, token: BearerToken) -> Caller:
+    async def __call__(
+        self, request: Request, token: BearerToken, _same: Annotated[str | None, Depends(password_flow)]
+    ) -> Caller:
         """The caller; raises `Unauthenticated` or `Forbidden`."""
         if token is None:
             raise Unauthenticated("Send an access token in the header `Authorization: Bearer <token>`")

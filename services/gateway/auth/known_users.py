@@ -19,6 +19,12 @@ class KnownUsers:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._seen: dict[UUID, tuple[User, float]] = {}
+        self._changes = 0
+
+    def forget(self, user_id: UUID) -> None:
+        """Read the user anew at their next request: they have just been changed here."""
+        self._seen.pop(user_id, None)
+        self._changes += 1
 
     async def get(self, user_id: UUID, token_version: int) -> User | None:
         """The user if they are active and no later token version stands in SQL."""
@@ -31,7 +37,7 @@ class KnownUsers:
         return user
 
     async def _read(self, user_id: UUID) -> User | None:
-        asked = time.monotonic()
+        asked, changes = time.monotonic(), self._changes
         async with self._database.read() as connection:
             row = (await connection.execute(select(users).where(users.c.id == user_id))).mappings().first()
         if row is None:
@@ -40,5 +46,7 @@ class KnownUsers:
         if len(self._seen) >= MAX_USERS:
             self._seen.clear()
         user = User.model_validate(dict(row))
-        self._seen[user_id] = (user, asked + LIFETIME)
+        # What was read while somebody changed may be what they were before.
+        if changes == self._changes:
+            self._seen[user_id] = (user, asked + LIFETIME)
         return user

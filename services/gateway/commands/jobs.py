@@ -1,33 +1,72 @@
-"""Commands on jobs: create, change, delete. The rules are in `domain.job`; here are the facts that they need."""
+"""Commands on jobs: create, change, delete, restore. The rules are in `domain.job`; here are the facts that they need."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.gateway.commands.idempotency import AlreadyDone, Keyed, Outcome, claim
 from services.gateway.domain.actor import Actor
-from services.gateway.domain.job import CreateJob, DeleteJob, JobCommand, JobNotFound, JobState, UpdateJob
+from services.gateway.domain.job import (
+    CreateJob,
+    DeleteJob,
+    JobCommand,
+    JobNotFound,
+    JobState,
+    RestoreJob,
+    UpdateJob,
+)
 from services.gateway.domain.target import TargetRules, make_target, target_fields
 from services.gateway.gateway import Gateway
+from services.gateway.queries.history import job_as_created
+from services.gateway.queries.taxonomy import resolve_category, resolve_team
 from services.gateway.store.aggregates import JOBS
 from services.gateway.store.event_store import Context
 from services.gateway.store.tables import jobs
 from shared.domain.job import DEFAULT_ACCOUNT_ID, Job
+from shared.errors import PreconditionFailed
 
 Prepare: TypeAlias = Callable[[AsyncConnection, JobState], Awaitable[JobCommand]]
 
 
-async def create_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID, actor: Actor) -> Job:
+async def create_job(
+    gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID, actor: Actor, keyed: Keyed | None = None
+) -> Job:
     """Create a job from the fields of `Job` that are given; the time zone defaults to the installation's.
 
-    Raises the rules' violations: `InvalidJob`, `InvalidSchedule`, `DuplicateJobName`.
+    Raises the rules' violations (`InvalidJob`, `InvalidSchedule`, `DuplicateJobName`), and what `claim` raises.
     """
     now = gateway.clock()
-    job = Job.model_validate(
+    job = new_job(gateway, fields, owner_id, now)
+
+    async def prepare(connection: AsyncConnection, _state: JobState) -> JobCommand:
+        if keyed is not None:
+            await claim(gateway, connection, keyed, job.id, now)
+        named = {"category": job.category, "pic_team": job.pic_team}
+        resolved = job.model_copy(update=await _resolved(connection, named, None))
+        name_taken = await _is_name_taken(connection, job.name, job.id)
+        return CreateJob(job=resolved, actor=actor, now=now, name_taken=name_taken)
+
+    return _existing(await _execute(gateway, job.id, prepare, actor, now), job.id)
+
+
+async def create_job_once(
+    gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID, actor: Actor, keyed: Keyed | None
+) -> Outcome[Job]:
+    """Create a job, or find what the same request created before: the job as it was then. Raises as `create_job`."""
+    try:
+        return Outcome(await create_job(gateway, fields, owner_id, actor, keyed))
+    except AlreadyDone as done:
+        return Outcome(await job_as_created(gateway.database, done.resource_id), is_replayed=True)
+
+
+def new_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID, now: datetime) -> Job:
+    """The job that the given fields mean, before its category and team are looked up; raises `InvalidJob`."""
+    return Job.model_validate(
         {
             **fields,
             "target": make_target(fields.get("target", {}), gateway.settings.target_rules),
@@ -41,45 +80,81 @@ async def create_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID
         }
     )
 
-    async def prepare(connection: AsyncConnection, _state: JobState) -> JobCommand:
-        name_taken = await _is_name_taken(connection, job.name, job.id)
-        return CreateJob(job=job, actor=actor, now=now, name_taken=name_taken)
 
-    return _existing(await _execute(gateway, job.id, prepare, actor, now), job.id)
-
-
-async def update_job(gateway: Gateway, job_id: UUID, fields: Mapping[str, Any], actor: Actor) -> Job:
+async def update_job(
+    gateway: Gateway,
+    job_id: UUID,
+    fields: Mapping[str, Any],
+    actor: Actor,
+    *,
+    versions: Collection[int] | None = None,
+    reason: Literal["ended"] | None = None,
+) -> Job:
     """Change the given fields of `Job`; a field that has fields of its own takes those that change.
 
-    Raises `JobNotFound`, `Forbidden` and the rules' violations.
+    `versions` are those that the caller means to change; None means any. Raises `JobNotFound`, `Forbidden`,
+    `PreconditionFailed` and the rules' violations.
     """
     now = gateway.clock()
 
     async def prepare(connection: AsyncConnection, state: JobState) -> JobCommand:
-        name_taken = "name" in fields and await _is_name_taken(connection, fields["name"], job_id)
-        changes = _merged(state.job, fields, gateway.settings.target_rules) if state.job is not None else {}
-        return UpdateJob(job_id=job_id, changes=changes, actor=actor, now=now, name_taken=name_taken)
+        before = _to_be_changed(state, job_id, actor, versions)
+        changes = _merged(before, fields, gateway.settings.target_rules)
+        return UpdateJob(
+            job_id=job_id,
+            changes=changes | await _resolved(connection, changes, before),
+            actor=actor,
+            now=now,
+            name_taken="name" in fields and await _is_name_taken(connection, fields["name"], job_id),
+            reason=reason,
+        )
 
     return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
 
 
-async def delete_job(gateway: Gateway, job_id: UUID, actor: Actor) -> str:
-    """Delete a job and return the name that it had; raises `JobNotFound` and `Forbidden`."""
+async def delete_job(
+    gateway: Gateway, job_id: UUID, actor: Actor, *, versions: Collection[int] | None = None
+) -> str:
+    """Delete a job and return the name that it had; raises `JobNotFound`, `Forbidden` and `PreconditionFailed`."""
     now = gateway.clock()
     name = ""
 
     async def prepare(_connection: AsyncConnection, state: JobState) -> JobCommand:
         nonlocal name
-        name = state.job.name if state.job is not None else ""
+        name = _to_be_changed(state, job_id, actor, versions).name
         return DeleteJob(job_id=job_id, actor=actor, now=now)
 
     await _execute(gateway, job_id, prepare, actor, now)
     return name
 
 
+async def restore_job(gateway: Gateway, job_id: UUID, actor: Actor) -> Job:
+    """Bring a deleted job back, paused if its last day is over.
+
+    Raises `JobNotFound`, `Forbidden`, `NotDeleted` and the rules' violations.
+    """
+    now = gateway.clock()
+
+    async def prepare(connection: AsyncConnection, state: JobState) -> JobCommand:
+        name = state.deleted.name if state.deleted is not None else None
+        name_taken = name is not None and await _is_name_taken(connection, name, job_id)
+        return RestoreJob(job_id=job_id, actor=actor, now=now, name_taken=name_taken)
+
+    return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
+
+
 async def _execute(gateway: Gateway, job_id: UUID, prepare: Prepare, actor: Actor, now: datetime) -> JobState:
     context = Context(actor=actor.name, at=now, correlation_id=str(uuid4()))
     return await gateway.event_store.execute(JOBS, job_id, prepare, context)
+
+
+def _to_be_changed(state: JobState, job_id: UUID, actor: Actor, versions: Collection[int] | None) -> Job:
+    """The job, if it is there, the caller may change it, and it is what they take it for."""
+    job = _existing(state, job_id)
+    actor.must_be_allowed_to_change(job.owner_id)
+    if versions is not None and state.version not in versions:
+        raise PreconditionFailed(f"The job's present version is {state.version}; read it again.")
+    return job
 
 
 def _merged(job: Job, fields: Mapping[str, Any], rules: TargetRules) -> dict[str, Any]:
@@ -94,6 +169,18 @@ def _merged(job: Job, fields: Mapping[str, Any], rules: TargetRules) -> dict[str
         else:
             changes[name] = given
     return changes
+
+
+async def _resolved(
+    connection: AsyncConnection, given: Mapping[str, Any], before: Job | None
+) -> dict[str, str]:
+    """The slugs of the given category and team. What a job has already may stay, even if it was disabled meanwhile."""
+    slugs = {}
+    for field, resolve in (("category", resolve_category), ("pic_team", resolve_team)):
+        text = given.get(field)
+        if text is not None and (before is None or text != getattr(before, field)):
+            slugs[field] = await resolve(connection, text)
+    return slugs
 
 
 async def _is_name_taken(connection: AsyncConnection, name: str, job_id: UUID) -> bool:

@@ -1,21 +1,32 @@
 """Commands on users. A user's password hash is written in the transaction of the event, but is no part of it."""
 
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import structlog
 from pydantic import EmailStr, TypeAdapter, ValidationError
-from sqlalchemy import select
+from sqlalchemy import BigInteger, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from services.gateway.domain.actor import SYSTEM, Actor, Role
-from services.gateway.domain.user import InvalidUser, RegisterUser, UserCommand, UserState
+from services.gateway.domain.user import (
+    DeleteUser,
+    InvalidUser,
+    RegisterUser,
+    UpdateUser,
+    UserCommand,
+    UserNotFound,
+    UserState,
+)
 from services.gateway.gateway import Gateway, make_gateway
 from services.gateway.settings import GatewaySettings
 from services.gateway.store.aggregates import USERS
+from services.gateway.store.database import Database
 from services.gateway.store.event_store import Context
 from services.gateway.store.migrate import upgrade
-from services.gateway.store.tables import credentials, users
+from services.gateway.store.tables import credentials, refresh_tokens, users
 from shared.clock import Clock, utc_now
 from shared.errors import Conflict
 from shared.events import User
@@ -26,7 +37,11 @@ DEFAULT_ADMIN = "admin"
 DEFAULT_ADMIN_EMAIL = "admin@example.com"
 DEFAULT_ADMIN_PASSWORD = "admin123"  # noqa: S105 # never in production, see GatewaySettings.default_admin_allowed
 
+ADMINISTRATORS_LOCK = 0x6A6574_61646D  # any number that no other lock of this database has
+
 logger = structlog.get_logger()
+
+Prepare: TypeAlias = Callable[[AsyncConnection, UserState], Awaitable[UserCommand]]
 
 _email: TypeAdapter[str] = TypeAdapter(EmailStr)
 
@@ -37,22 +52,21 @@ async def register_user(
     username: str,
     email: str,
     password: str,
-    role: Role,
+    role: object,
     actor: Actor,
+    is_active: bool = True,
     user_id: UUID | None = None,
 ) -> User:
     """Create a user who can log in; raises `InvalidUser`, `Conflict` and `Forbidden`."""
     _check_password(password)
     address = normal_email(email)
-    new_id = user_id or uuid4()
-    now = gateway.clock()
+    new_id, now = user_id or uuid4(), gateway.clock()
     password_hash = await gateway.passwords.hash(password)
 
     async def prepare(connection: AsyncConnection, _state: UserState) -> UserCommand:
-        names = select(users.c.username).where(users.c.username == username)
-        addresses = select(users.c.email).where(users.c.email == address)
-        username_taken = (await connection.execute(names)).first() is not None
-        email_taken = (await connection.execute(addresses)).first() is not None
+        same_name = select(users.c.id).where(users.c.username == username)
+        username_taken = (await connection.execute(same_name)).first() is not None
+        email_taken = await _is_email_taken(connection, address, new_id)
         if not username_taken and not email_taken:
             row = {"user_id": new_id, "password_hash": password_hash, "changed_at": now}
             await connection.execute(credentials.insert().values(row))
@@ -61,16 +75,81 @@ async def register_user(
             username=username,
             email=address,
             role=role,
+            is_active=is_active,
             actor=actor,
             now=now,
             username_taken=username_taken,
             email_taken=email_taken,
         )
 
-    context = Context(actor=actor.name, at=now, correlation_id=str(uuid4()))
-    state = await gateway.event_store.execute(USERS, new_id, prepare, context)
+    return existing(await execute(gateway, new_id, prepare, actor), new_id)
+
+
+async def update_user(gateway: Gateway, user_id: UUID, fields: Mapping[str, Any], actor: Actor) -> User:
+    """Change the given ones of `email`, `password`, `role` and `is_active`.
+
+    All but the address end the user's sessions. Raises `UserNotFound`, `Forbidden`, `InvalidUser`, `Conflict` and
+    `LastAdministrator`.
+    """
+    changes, now = dict(fields), gateway.clock()
+    password: str | None = changes.pop("password", None)
+    password_hash = None
+    if "email" in changes:
+        changes["email"] = normal_email(changes["email"])
+    if password is not None:
+        _check_password(password)
+        password_hash = await gateway.passwords.hash(password)
+
+    async def prepare(connection: AsyncConnection, _state: UserState) -> UserCommand:
+        if password_hash is not None:
+            new = update(credentials).where(credentials.c.user_id == user_id)
+            await connection.execute(new.values(password_hash=password_hash, changed_at=now))
+        may_be_last = bool(changes.keys() & {"role", "is_active"})
+        return UpdateUser(
+            user_id=user_id,
+            changes=changes,
+            new_password=password_hash is not None,
+            actor=actor,
+            now=now,
+            email_taken="email" in changes and await _is_email_taken(connection, changes["email"], user_id),
+            another_admin=not may_be_last or await _another_admin(gateway.database, connection, user_id),
+        )
+
+    return existing(await execute(gateway, user_id, prepare, actor), user_id)
+
+
+async def delete_user(gateway: Gateway, user_id: UUID, actor: Actor) -> str:
+    """Delete a user with all that they could log in with, and return the name that they had.
+
+    Raises `UserNotFound`, `Forbidden`, `InvalidUser` (it is the actor) and `LastAdministrator`.
+    """
+    now = gateway.clock()
+    name = ""
+
+    async def prepare(connection: AsyncConnection, state: UserState) -> UserCommand:
+        nonlocal name
+        name = state.user.username if state.user is not None else ""
+        for table in (credentials, refresh_tokens):
+            await connection.execute(delete(table).where(table.c.user_id == user_id))
+        another_admin = await _another_admin(gateway.database, connection, user_id)
+        return DeleteUser(user_id=user_id, actor=actor, now=now, another_admin=another_admin)
+
+    await execute(gateway, user_id, prepare, actor)
+    return name
+
+
+async def execute(gateway: Gateway, user_id: UUID, prepare: Prepare, actor: Actor) -> UserState:
+    """Run a command on a user; nobody at this gateway is taken for what they were before."""
+    context = Context(actor=actor.name, at=gateway.clock(), correlation_id=str(uuid4()))
+    state = await gateway.event_store.execute(USERS, user_id, prepare, context)
+    gateway.known_users.forget(user_id)
+    return state
+
+
+def existing(state: UserState, user_id: UUID) -> User:
+    """The user, who is there; raises `UserNotFound`."""
     if state.user is None:
-        raise InvalidUser("The user could not be registered")
+        raise UserNotFound(user_id)
     return state.user
 
 
@@ -125,7 +204,24 @@ def normal_email(email: str) -> str:
 
 
 def _check_password(password: str) -> None:
-    if not MIN_LENGTH <= len(password) <= MAX_LENGTH:
-        raise InvalidUser(
-            f"password must have {MIN_LENGTH} to {MAX_LENGTH} characters", title="Invalid password"
-        )
+    message = f"password must have {MIN_LENGTH} to {MAX_LENGTH} characters"
+    if len(password) < MIN_LENGTH:
+        raise InvalidUser(message, title=f"Password must be at least {MIN_LENGTH} characters long")
+    if len(password) > MAX_LENGTH:
+        raise InvalidUser(message, title="Invalid password")
+
+
+async def _is_email_taken(connection: AsyncConnection, email: str, user_id: UUID) -> bool:
+    others = select(users.c.id).where(users.c.email == email, users.c.id != user_id)
+    return (await connection.execute(others)).first() is not None
+
+
+async def _another_admin(database: Database, connection: AsyncConnection, user_id: UUID) -> bool:
+    """Whether somebody else is an active administrator, and stays one until the transaction ends.
+
+    Of two who demote each other at once, the second one waits here and then finds nobody else.
+    """
+    if not database.is_sqlite:
+        await connection.execute(select(func.pg_advisory_xact_lock(literal(ADMINISTRATORS_LOCK, BigInteger))))
+    others = select(users.c.id).where(users.c.role == Role.ADMIN, users.c.is_active, users.c.id != user_id)
+    return (await connection.execute(others.limit(1))).first() is not None

@@ -2,20 +2,19 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, TypeAlias, assert_never
+from typing import Any, Literal, TypeAlias, assert_never
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-import orjson
-
 from services.gateway.domain.actor import Actor
+from services.gateway.domain.metadata import metadata_problem
 from shared.domain.job import MAX_TIMEOUT_SECONDS, Job
 from shared.domain.schedule import check
-from shared.errors import NotFound, RuleViolation
-from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobUpdated
+from shared.errors import Conflict, NotFound, RuleViolation
+from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobRestored, JobUpdated
 
 MAX_NAME_LENGTH = 255
-MAX_METADATA_BYTES = 64 * 1024
+EMPTY_NAME = "Job name cannot be empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +24,8 @@ class JobState:
     job: Job | None = None
     version: int = 0
     effective_at: datetime | None = None
+    deleted: Job | None = None
+    """What the job was when it was deleted, as long as it is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +47,8 @@ class UpdateJob:
     actor: Actor
     now: datetime
     name_taken: bool
+    reason: Literal["ended"] | None = None
+    """Why the system changes it by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,7 +60,17 @@ class DeleteJob:
     now: datetime
 
 
-JobCommand: TypeAlias = CreateJob | UpdateJob | DeleteJob
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RestoreJob:
+    """Bring a deleted job back as it was."""
+
+    job_id: UUID
+    actor: Actor
+    now: datetime
+    name_taken: bool
+
+
+JobCommand: TypeAlias = CreateJob | UpdateJob | DeleteJob | RestoreJob
 
 
 class JobNotFound(NotFound):
@@ -82,6 +95,18 @@ class InvalidJob(RuleViolation):
     """A field has a value that no job may have."""
 
 
+class JobExpired(RuleViolation):
+    """The job's last day is over."""
+
+    title = "Job expired"
+
+
+class NotDeleted(Conflict):
+    """What is to be restored is there."""
+
+    title = "Job is not deleted"
+
+
 def decide(command: JobCommand, state: JobState) -> list[DomainEvent]:
     """What follows from a command; no events when it changes nothing. Raises the domain's errors."""
     match command:
@@ -91,6 +116,8 @@ def decide(command: JobCommand, state: JobState) -> list[DomainEvent]:
             return _update(command, state)
         case DeleteJob():
             return _delete(command, state)
+        case RestoreJob():
+            return _restore(command, state)
         case _:
             assert_never(command)
 
@@ -98,7 +125,7 @@ def decide(command: JobCommand, state: JobState) -> list[DomainEvent]:
 def evolve(state: JobState, event: DomainEvent) -> JobState:
     """The state after an event; job events carry it whole."""
     if isinstance(event, JobDeleted):
-        return JobState(None, event.version, event.effective_at)
+        return JobState(None, event.version, event.effective_at, deleted=event.before)
     if isinstance(event, JobEvent) and event.job is not None:
         return JobState(event.job, event.job.version, event.job.effective_at)
     return state
@@ -113,14 +140,8 @@ def has_ended(job: Job, now: datetime) -> bool:
 def _create(command: CreateJob, state: JobState) -> list[DomainEvent]:
     if state.job is not None:
         raise InvalidJob(f"Job {state.job.id} exists already")
-    job = command.job.model_copy(
-        update={
-            "version": state.version + 1,
-            "created_at": command.now,
-            "updated_at": command.now,
-            "effective_at": _after(command.now, state.effective_at),
-        }
-    )
+    job = _next_version(_without_idle_addresses(command.job), state, command.now)
+    job = job.model_copy(update={"created_at": command.now})
     if command.name_taken:
         raise DuplicateJobName(job.name)
     _check(job, command.now)
@@ -133,8 +154,8 @@ def _update(command: UpdateJob, state: JobState) -> list[DomainEvent]:
     if before is None:
         raise JobNotFound(command.job_id)
     command.actor.must_be_allowed_to_change(before.owner_id)
-    changed = before.model_copy(update=command.changes)
-    if changed == before:
+    changed = _without_idle_addresses(before.model_copy(update=command.changes))
+    if changed == _without_idle_addresses(before):
         return []
     if command.name_taken:
         raise DuplicateJobName(changed.name)
@@ -142,15 +163,8 @@ def _update(command: UpdateJob, state: JobState) -> list[DomainEvent]:
     if changed.schedule.end_date != before.schedule.end_date:
         _check_end_date(changed.schedule.end_date, changed.schedule.timezone, command.now)
     if changed.is_active and not before.is_active and has_ended(changed, command.now):
-        raise InvalidJob("The job has ended; give it a later end_date to enable it.", title="Job has ended")
-    job = changed.model_copy(
-        update={
-            "version": state.version + 1,
-            "updated_at": command.now,
-            "effective_at": _after(command.now, state.effective_at),
-        }
-    )
-    return [JobUpdated(job=job, before=before)]
+        raise JobExpired("The job's end_date has passed; give it a later one to enable it.")
+    return [JobUpdated(job=_next_version(changed, state, command.now), before=before, reason=command.reason)]
 
 
 def _delete(command: DeleteJob, state: JobState) -> list[DomainEvent]:
@@ -161,19 +175,49 @@ def _delete(command: DeleteJob, state: JobState) -> list[DomainEvent]:
     return [JobDeleted(before=state.job, version=state.version + 1, effective_at=effective_at)]
 
 
+def _restore(command: RestoreJob, state: JobState) -> list[DomainEvent]:
+    owner = state.job or state.deleted
+    if owner is None:
+        raise JobNotFound(command.job_id)
+    command.actor.must_be_allowed_to_change(owner.owner_id)
+    if state.deleted is None:
+        raise NotDeleted("The job is there; only a deleted one can be restored.")
+    if command.name_taken:
+        raise DuplicateJobName(state.deleted.name)
+    is_active = state.deleted.is_active and not has_ended(state.deleted, command.now)
+    job = _next_version(state.deleted.model_copy(update={"is_active": is_active}), state, command.now)
+    _check(job, command.now)
+    return [JobRestored(job=job)]
+
+
+def _next_version(job: Job, state: JobState, now: datetime) -> Job:
+    return job.model_copy(
+        update={
+            "version": state.version + 1,
+            "updated_at": now,
+            "effective_at": _after(now, state.effective_at),
+        }
+    )
+
+
+def _without_idle_addresses(job: Job) -> Job:
+    """Addresses are kept only while mail to them is enabled."""
+    if job.notifications.email_enabled or not job.notifications.emails:
+        return job
+    return job.model_copy(update={"notifications": job.notifications.model_copy(update={"emails": ()})})
+
+
 def _check(job: Job, now: datetime) -> None:
     if not job.name.strip():
-        raise InvalidJob("name must not be empty", title="Invalid name")
+        raise InvalidJob("name must not be empty", title=EMPTY_NAME)
     if len(job.name) > MAX_NAME_LENGTH:
         raise InvalidJob(f"name must have at most {MAX_NAME_LENGTH} characters", title="Invalid name")
     if not 1 <= job.timeout_seconds <= MAX_TIMEOUT_SECONDS:
         raise InvalidJob(
             f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS:.0f}", title="Invalid timeout"
         )
-    if len(orjson.dumps(job.metadata)) > MAX_METADATA_BYTES:
-        raise InvalidJob(
-            f"metadata must have at most {MAX_METADATA_BYTES} bytes of JSON", title="Invalid metadata"
-        )
+    if (problem := metadata_problem(job.metadata)) is not None:
+        raise InvalidJob(f"metadata {problem}", title="Invalid metadata")
     check(job.schedule, now)
 
 

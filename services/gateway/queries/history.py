@@ -13,7 +13,7 @@ from services.gateway.store.database import Database
 from services.gateway.store.event_store import stored_event
 from services.gateway.store.tables import events, users
 from shared.domain.job import Job
-from shared.events import JobEvent
+from shared.events import JobCreated, JobEvent
 
 SYSTEM_NAME = "system"
 _USER_PREFIX = "user:"
@@ -57,6 +57,19 @@ async def job_history(
     if not total:
         raise JobNotFound(job_id)
     return JobHistory(total=total, changes=[_change(row, names) for row in rows])
+
+
+async def job_as_created(database: Database, job_id: UUID) -> Job:
+    """The job as its creation left it, whatever has become of it; raises `JobNotFound`."""
+    first = select(events).where(
+        events.c.aggregate_id == job_id, events.c.aggregate == JOBS.name, events.c.version == 1
+    )
+    async with database.read() as connection:
+        row = (await connection.execute(first)).first()
+    event = stored_event(row) if row is not None else None
+    if not isinstance(event, JobCreated):
+        raise JobNotFound(job_id)
+    return event.job
 
 
 def _change(row: Row[Any], names: dict[UUID, str]) -> JobChange:

@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import Column, ColumnElement, Row, func, select
 from sqlalchemy.sql import Select
 
 from services.gateway.domain.job import JobNotFound
@@ -25,11 +26,76 @@ class JobView:
     last_execution_at: datetime | None
 
 
-async def list_jobs(database: Database) -> list[JobView]:
-    """All jobs, newest first."""
-    newest_first = _jobs().order_by(jobs.c.created_at.desc(), jobs.c.id)
+class SortBy(StrEnum):
+    """What a list may be sorted by."""
+
+    NAME = "name"
+    CREATED_AT = "created_at"
+    UPDATED_AT = "updated_at"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFilter:
+    """Which jobs, and in which order; what is None does not matter."""
+
+    search: str | None = None
+    category: str | None = None
+    pic_team: str | None = None
+    is_active: bool | None = None
+    owner_id: UUID | None = None
+    target_kind: str | None = None
+    sort_by: SortBy = SortBy.CREATED_AT
+    descending: bool = True
+
+    def conditions(self) -> list[ColumnElement[bool]]:
+        """What a row must fulfil."""
+        wanted = {
+            jobs.c.category: self.category,
+            jobs.c.pic_team: self.pic_team,
+            jobs.c.is_active: self.is_active,
+            jobs.c.owner_id: self.owner_id,
+            jobs.c.target_kind: self.target_kind,
+        }
+        conditions = [column == value for column, value in wanted.items() if value is not None]
+        if self.search is not None:
+            conditions.append(jobs.c.name.icontains(self.search, autoescape=True))
+        return conditions
+
+    def order(self) -> tuple[ColumnElement[Any], Column[UUID]]:
+        """The order, in which no two jobs are equal."""
+        column = jobs.c[self.sort_by.value]
+        return (column.desc() if self.descending else column.asc(), jobs.c.id)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """A part of a list; the first page has the number 1."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobList:
+    """Jobs, and how many match."""
+
+    jobs: list[JobView]
+    total: int
+
+
+async def list_jobs(database: Database, wanted: JobFilter, page: Page | None) -> JobList:
+    """The jobs that match: all of them, or a page."""
+    conditions = wanted.conditions()
+    listed = _jobs().where(*conditions).order_by(*wanted.order())
+    if page is not None:
+        listed = listed.limit(page.size).offset((page.number - 1) * page.size)
     async with database.read() as connection:
-        return [_view(row) for row in await connection.execute(newest_first)]
+        found = [_view(row) for row in await connection.execute(listed)]
+        total = len(found)
+        if page is not None:
+            counted = select(func.count()).select_from(jobs).where(*conditions)
+            total = await connection.scalar(counted) or 0
+    return JobList(jobs=found, total=total)
 
 
 async def get_job(database: Database, job_id: UUID) -> JobView:

@@ -1,11 +1,11 @@
-"""Reading a user's inbox."""
+"""Reading a user's inbox. What was deleted is none of it."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import ColumnElement, Row, func, select
 
 from services.gateway.queries.period import Period
 from services.gateway.store.database import Database
@@ -20,13 +20,27 @@ class InboxPage:
     total: int
 
 
+def in_inbox(user_id: UUID, period: Period) -> list[ColumnElement[bool]]:
+    """What a row must fulfil to be in the user's inbox, and in the period."""
+    return [
+        notifications.c.user_id == user_id,
+        notifications.c.deleted_at.is_(None),
+        *period.conditions(notifications.c.created_at),
+    ]
+
+
+def is_unread() -> ColumnElement[bool]:
+    """As the index of unread ones says it."""
+    return notifications.c.is_read.is_(False)
+
+
 async def list_notifications(
     database: Database, user_id: UUID, *, page: int, per_page: int, unread_only: bool, period: Period
 ) -> InboxPage:
     """A page of the user's own notifications."""
-    conditions = [notifications.c.user_id == user_id, *period.conditions(notifications.c.created_at)]
+    conditions = in_inbox(user_id, period)
     if unread_only:
-        conditions.append(notifications.c.is_read.is_(False))
+        conditions.append(is_unread())
     newest_first = (
         select(notifications)
         .where(*conditions)
@@ -38,3 +52,10 @@ async def list_notifications(
         total = await connection.scalar(select(func.count()).select_from(notifications).where(*conditions))
         rows = (await connection.execute(newest_first)).all()
     return InboxPage(rows=rows, total=total or 0)
+
+
+async def count_unread(database: Database, user_id: UUID, period: Period) -> int:
+    """How many notifications the user has not read."""
+    unread = select(func.count()).select_from(notifications).where(*in_inbox(user_id, period), is_unread())
+    async with database.read() as connection:
+        return await connection.scalar(unread) or 0

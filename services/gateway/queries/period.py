@@ -43,6 +43,9 @@ class Period:
         return conditions
 
 
+ALWAYS = Period()
+
+
 def parse_period(start: str | None, end: str | None) -> Period:
     """Days and times without a zone are UTC's; a day as the end covers that whole day.
 

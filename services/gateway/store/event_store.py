@@ -122,7 +122,9 @@ class EventStore:
         Raises SQLAlchemy's IntegrityError when somebody else appended first; `wake` is the caller's, after the commit.
         """
         if changes:
-            await connection.execute(events.insert(), [_row(change, context) for change in changes])
+            # In one order everywhere: two writers of the same aggregates must not wait for one another in a circle.
+            ordered = sorted(changes, key=lambda change: (change.aggregate_id, change.version))
+            await connection.execute(events.insert(), [_row(change, context) for change in ordered])
             await project(self._database, connection, [change.event for change in changes])
 
 

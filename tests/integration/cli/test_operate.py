@@ -75,8 +75,9 @@ class TestAdminCreate:
         assert second == Ended(1, "", f'jetcron: The username "{NAME}" is taken\n')
         async with running_app(gateway_settings(database_url), MovableClock()) as app:
             database = app.state.gateway.database
-            written = [len(await rows_of(database, table)) for table in (users, credentials, events)]
-        assert written == [1, 1, 1]
+            written = [len(await rows_of(database, table)) for table in (users, credentials)]
+            changes = [row["type"] for row in await rows_of(database, events)]
+        assert (written, changes.count("user.registered")) == ([1, 1], 1)
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -153,9 +154,10 @@ class TestRebuild:
             for name in ("nightly", "hourly"):
                 await create_job(gateway, {**fields, "name": name}, make_user().id, SYSTEM)
             before = await rows_of(gateway.database, jobs)
+            count = len(await rows_of(gateway.database, events))
             async with gateway.database.write() as connection:
                 await connection.execute(delete(jobs).where(jobs.c.name == "nightly"))
                 await connection.execute(update(jobs).values(name="wrong", is_active=False))
             ended = await jetcron(tmp_path, "rebuild", DATABASE_URL=database_url)
-            assert ended == Ended(0, "folded 2 events\n", "")
+            assert ended == Ended(0, f"folded {count} events\n", "")
             assert await rows_of(gateway.database, jobs) == before

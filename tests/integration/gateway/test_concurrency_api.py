@@ -11,14 +11,15 @@ import httpx
 from tests.fixtures.gateway import PASSWORD, Api, Json, body_of, job_body
 
 UPDATES = 100
-FIELDS = ("category", "pic_team", "cron_expression", "timeout_seconds")
+ROUNDS = 100
+FIELDS = ("metadata", "target_url", "cron_expression", "timeout_seconds")
 
 
 def change(number: int) -> Json:
     """One of the fields, with a value that no other update gives it."""
     value: dict[str, Any] = {
-        "category": f"category-{number}",
-        "pic_team": f"team-{number}",
+        "metadata": {"number": number},
+        "target_url": f"https://example.com/{number}",
         "cron_expression": f"{number % 60} {number // 60} * * *",
         "timeout_seconds": 100.0 + number,
     }
@@ -54,6 +55,30 @@ async def test_of_100_updates_of_one_job_none_is_lost(api: Api) -> None:
     final = {name: value for version in sorted(made) for name, value in made[version].items()}
     now = (await body_of(api.user, path))["job"]
     assert {name: now[name] for name in (*FIELDS, "version")} == {**final, "version": UPDATES + 1}
+
+
+async def test_two_changes_of_different_fields_at_once_are_both_made(api: Api) -> None:
+    job = await api.create_job()
+    path = f"/jobs/{job['id']}"
+    for number in range(ROUNDS):
+        changes: list[Json] = [{"metadata": {"number": number}}, {"timeout_seconds": 100.0 + number}]
+        answers = await asyncio.gather(*(api.user.put(path, json=fields) for fields in changes))
+        assert outcomes(answers) == {(200, ""): 2}
+        now = (await body_of(api.user, path))["job"]
+        assert (now["metadata"], now["timeout_seconds"]) == ({"number": number}, 100.0 + number)
+        assert now["version"] == 2 * number + 3
+
+
+async def test_of_two_changes_of_one_version_one_is_made(api: Api) -> None:
+    job = await api.create_job()
+    path = f"/jobs/{job['id']}"
+    for number in range(10):
+        headers = {"If-Match": f'"{number + 1}"'}
+        names = [f"name {number} of {one}" for one in range(5)]
+        answers = await asyncio.gather(
+            *(api.user.put(path, json={"name": name}, headers=headers) for name in names)
+        )
+        assert outcomes(answers) == {(200, ""): 1, (412, "Precondition failed"): 4}
 
 
 async def test_of_two_jobs_with_one_name_one_is_made(api: Api) -> None:

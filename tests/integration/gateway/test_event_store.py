@@ -4,16 +4,18 @@ import asyncio
 from typing import Any
 
 import pytest
+from sqlalchemy.exc import IntegrityError
 
 from services.gateway.domain.actor import SYSTEM
-from services.gateway.domain.job import CreateJob, InvalidJob, JobCommand, JobState, UpdateJob
+from services.gateway.domain.job import InvalidJob, JobCommand, JobState, UpdateJob
+from services.gateway.store import event_store
 from services.gateway.store.aggregates import JOBS
 from services.gateway.store.database import Database
-from services.gateway.store.event_store import EventStore, TooManyConflicts, load
-from services.gateway.store.tables import events, jobs, notifications
+from services.gateway.store.event_store import Change, EventStore, TooManyConflicts, load
+from services.gateway.store.tables import events, jobs, notifications, teams
 from shared.domain.schedule import InvalidSchedule
-from shared.events import JobCreated, JobUpdated
-from tests.fixtures.builders import SOME_TIME, make_job, make_notification
+from shared.events import JobCreated, JobUpdated, TeamCreated
+from tests.fixtures.builders import SOME_TIME, make_job, make_notification, make_team
 from tests.fixtures.database import rows_of
 from tests.integration.gateway.world import CONTEXT, change, change_by, create, delete
 
@@ -108,17 +110,40 @@ async def test_a_projection_that_fails_takes_its_event_along(
     async def project(*_: object) -> None:
         raise RuntimeError("out of order")
 
-    broken = type(JOBS)(
-        name=JOBS.name, initial=JOBS.initial, decide=JOBS.decide, evolve=JOBS.evolve, project=project
-    )
-    job = make_job()
-
-    async def prepare(_connection: object, _state: JobState) -> JobCommand:
-        return CreateJob(job=job, actor=SYSTEM, now=SOME_TIME, name_taken=False)
-
+    monkeypatch.setattr(event_store, "project", project)
     with pytest.raises(RuntimeError):
-        await store.execute(broken, job.id, prepare, CONTEXT)
+        await create(store, make_job())
     assert await rows_of(database, events) == []
+
+
+async def test_changes_of_many_things_are_appended_together(database: Database, store: EventStore) -> None:
+    first, second, team = make_job(), make_job(), make_team()
+    changes = [
+        Change(aggregate="job", aggregate_id=first.id, version=1, event=JobCreated(job=first)),
+        Change(aggregate="team", aggregate_id=team.id, version=1, event=TeamCreated(team=team)),
+        Change(aggregate="job", aggregate_id=second.id, version=1, event=JobCreated(job=second)),
+    ]
+    async with database.write() as connection:
+        await store.append(connection, [], CONTEXT)
+        await store.append(connection, changes, CONTEXT)
+    assert [row["aggregate_id"] for row in await rows_of(database, events)] == [first.id, team.id, second.id]
+    assert {row["id"] for row in await rows_of(database, jobs)} == {first.id, second.id}
+    assert [row["id"] for row in await rows_of(database, teams)] == [team.id]
+
+
+async def test_of_changes_that_are_appended_together_one_that_comes_too_late_takes_all_along(
+    database: Database, store: EventStore
+) -> None:
+    job, team = await create(store, make_job()), make_team()
+    changes = [
+        Change(aggregate="team", aggregate_id=team.id, version=1, event=TeamCreated(team=team)),
+        Change(aggregate="job", aggregate_id=job.id, version=1, event=JobCreated(job=job)),
+    ]
+    with pytest.raises(IntegrityError):
+        async with database.write() as connection:
+            await store.append(connection, changes, CONTEXT)
+    assert await recorded(database) == [(1, "job.created")]
+    assert await rows_of(database, teams) == []
 
 
 @pytest.mark.parametrize("gateways", [1, 2])

@@ -1,64 +1,18 @@
-"""Asking for runs, and reading what ran, what did not, and why."""
+"""A job's executions: what ran, what did not, and why."""
 
-from datetime import UTC, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
-from services.gateway.store.tables import executions, runs
-from tests.fixtures.builders import SOME_TIME
-from tests.fixtures.database import rows_of
+from services.gateway.store.tables import executions
+from shared.domain.execution import Status
 from tests.fixtures.gateway import Api, Json, body_of, z
-
-
-def shown(job: Json, row: Json) -> Json:
-    """A row as the API answers it."""
-    return {
-        "id": str(row["id"]),
-        "job_id": job["id"],
-        "job_name": job["name"],
-        "status": row["status"],
-        "trigger_type": row["kind"],
-        "started_at": z(row.get("started_at")),
-        "completed_at": z(row.get("completed_at")),
-        "duration_seconds": row.get("duration_seconds"),
-        "execution_type": "webhook",
-        "target": job["target_url"],
-        "response_status": row.get("response_status"),
-        "error_message": row.get("error_message"),
-        "output": row.get("output"),
-        "planned_at": z(row.get("planned_at")),
-        "planned_to": z(row.get("planned_to")),
-        "planned_count": row.get("planned_count", 1),
-        "queued_at": z(row["queued_at"]),
-        "attempt": row.get("attempt", 0),
-        "job_version": 1,
-        "reason": row.get("reason"),
-        "into_execution_id": str(row["into_execution_id"]) if row.get("into_execution_id") else None,
-    }
-
-
-def at(minute: int) -> datetime:
-    return SOME_TIME.replace(minute=minute)
-
-
-async def insert_minutes(api: Api, job: Json, *minutes: int, **columns: Any) -> list[Json]:
-    """A planned run at each of these minutes."""
-    return [
-        await api.insert_execution(
-            job, planned_at=at(minute), planned_to=at(minute), queued_at=at(minute), **columns
-        )
-        for minute in minutes
-    ]
+from tests.integration.gateway.executions import at, ids, insert_each_status, insert_minutes, shown
 
 
 async def listed(api: Api, job: Json, **query: Any) -> list[str]:
     """Which executions a query finds."""
     body = await body_of(api.viewer, f"/jobs/{job['id']}/executions", **query)
     return [execution["id"] for execution in body["executions"]]
-
-
-def ids(*rows: Json) -> list[str]:
-    return [str(row["id"]) for row in rows]
 
 
 class TestList:
@@ -138,6 +92,60 @@ class TestList:
             "trigger_type=manual&status=failed": [],
         }
 
+    async def test_a_status_is_a_word_that_everybody_knows_and_the_state_is_precise(self, api: Api) -> None:
+        job = await api.create_job()
+        await insert_each_status(api, job)
+        body = await body_of(api.viewer, f"/jobs/{job['id']}/executions")
+        assert {one["state"]: one["status"] for one in body["executions"]} == {
+            "queued": "running",
+            "running": "running",
+            "unknown": "running",
+            "success": "success",
+            "failed": "failed",
+            "dead_letter": "failed",
+            "cancelled": "cancelled",
+            "missed": "missed",
+            "skipped": "skipped",
+        }
+
+    async def test_it_finds_by_the_words_that_everybody_knows_and_by_the_precise_ones(self, api: Api) -> None:
+        job = await api.create_job()
+        rows = await insert_each_status(api, job)
+        expected: dict[str, set[str]] = {
+            **{status.value: {status.value} for status in Status},
+            "running": {"queued", "running", "unknown"},
+            "failed": {"failed", "dead_letter"},
+            "success,failed,running": set(rows) - {"cancelled", "missed", "skipped"},
+        }
+        found = {word: set(await listed(api, job, status=word)) for word in expected}
+        assert found == {
+            word: {*ids(*(rows[state] for state in states))} for word, states in expected.items()
+        }
+
+    async def test_what_waits_for_its_first_attempt_started_when_it_was_asked_for(self, api: Api) -> None:
+        job = await api.create_job()
+        await insert_each_status(api, job)
+        await insert_minutes(api, job, 30, status="cancelled", started_at=at(31))
+        body = await body_of(api.viewer, f"/jobs/{job['id']}/executions")
+        started = [(one["state"], one["started_at"], one["queued_at"]) for one in body["executions"]]
+        assert started[0][:2] == ("cancelled", z(at(31)))
+        for state, started_at, queued_at in started[1:]:
+            never_ran = state in ("cancelled", "missed", "skipped")
+            assert started_at == (None if never_ran else queued_at), state
+
+    async def test_it_names_the_repository_of_a_github_target(self, api: Api) -> None:
+        job = await api.create_job()
+        await insert_minutes(
+            api, job, 1, target_kind="github_actions", target_label="myorg/myrepo/backup.yml"
+        )
+        await insert_minutes(api, job, 2, target_label="https://example.com/a/b")
+        body = await body_of(api.viewer, f"/jobs/{job['id']}/executions")
+        told = [(one["execution_type"], one["github_repo"], one["target"]) for one in body["executions"]]
+        assert told == [
+            ("webhook", None, "https://example.com/a/b"),
+            ("github_actions", "myrepo", "myorg/myrepo/backup.yml"),
+        ]
+
     async def test_from_is_inclusive_to_is_exclusive_and_a_day_is_whole(self, api: Api) -> None:
         job = await api.create_job()
         early, late = await insert_minutes(api, job, 1, 2)
@@ -170,7 +178,9 @@ class TestList:
         ):
             answer = await api.viewer.get(f"/jobs/{job['id']}/executions?{query}")
             answers[query] = (answer.status_code, answer.json()["error"], answer.json()["message"])
-        statuses = "status must be of: queued, running, unknown, success, failed, cancelled, dead_letter, "
+        statuses = (
+            "status must be of: running, success, failed, cancelled, missed, skipped, queued, unknown, "
+        )
         assert answers == {
             "from=yesterday": (400, "Invalid date", "Invalid date"),
             "to=2026-02-30": (400, "Invalid date", "Invalid date"),
@@ -181,7 +191,7 @@ class TestList:
                 "Invalid date range",
                 '"from" must be earlier than "to".',
             ),
-            "status=succeeded": (400, "Invalid status", f"{statuses}missed, skipped"),
+            "status=succeeded": (400, "Invalid status", f"{statuses}dead_letter"),
             "trigger_type=cron": (
                 400,
                 "Invalid request",
@@ -230,6 +240,14 @@ class TestOne:
             "execution": {**shown(job, row), "attempts": attempts},
         }
 
+    async def test_a_deleted_jobs_executions_are_a_404_here(self, api: Api) -> None:
+        job = await api.create_job()
+        row = await api.insert_execution(job)
+        assert (await api.user.delete(f"/jobs/{job['id']}")).status_code == 200
+        for path in ("executions", "executions/stats", f"executions/{row['id']}"):
+            answer = await api.admin.get(f"/jobs/{job['id']}/{path}")
+            assert (answer.status_code, answer.json()["error"]) == (404, "Job not found"), path
+
     async def test_what_is_not_the_jobs_is_a_404(self, api: Api) -> None:
         job, other = await api.create_job(), await api.create_job()
         row = await api.insert_execution(other)
@@ -244,54 +262,3 @@ class TestOne:
         assert list(answers.values()) == [(404, not_found), (404, no_job)]
         assert answer.json() == {"error": "Execution not found", "message": "This is not a valid ID"}
         assert (await api.admin.get(f"/jobs/{unknown}/executions")).json() == no_job
-
-
-class TestExecute:
-    async def test_it_answers_the_queued_run_and_remembers_it_until_the_bus_is_back(self, api: Api) -> None:
-        job = await api.create_job(is_active=False, metadata={"secret": "hush"})
-        asked = api.clock.advance(minutes=1)
-        answer = await api.user.post(f"/jobs/{job['id']}/execute")
-        execution = answer.json()["execution"]
-        row = {"id": execution["id"], "status": "queued", "kind": "manual", "queued_at": asked}
-        assert (answer.status_code, answer.json()) == (
-            200,
-            {
-                "message": "Job triggered successfully",
-                "job_id": job["id"],
-                "execution": shown(job, row),
-            },
-        )
-        assert await listed(api, job) == [execution["id"]]
-        [run] = await rows_of(api.gateway.database, runs)
-        assert (run["execution_id"], run["requested_by"], run["published_seq"]) == (
-            UUID(execution["id"]),
-            api.people["user"].id,
-            None,
-        )
-        assert b"hush" not in run["sealed_order"]
-
-    async def test_each_request_is_a_run_of_its_own(self, api: Api) -> None:
-        job = await api.create_job()
-        bodies: list[Any] = [None, {}]
-        for body in bodies:
-            assert (await api.admin.post(f"/jobs/{job['id']}/execute", json=body)).status_code == 200
-        assert len(set(await listed(api, job, trigger_type="manual"))) == 2
-
-    async def test_overrides_are_refused_while_there_are_none(self, api: Api) -> None:
-        job = await api.create_job()
-        bodies: list[Any] = [{"inputs": {"key": "value"}}, {"target_url": "http://127.0.0.1/"}, []]
-        for body in bodies:
-            answer = await api.user.post(f"/jobs/{job['id']}/execute", json=body)
-            assert (answer.status_code, answer.json()["error"]) == (400, "Invalid request")
-        assert await listed(api, job) == []
-
-    async def test_an_ended_job_is_paused_instead(self, api: Api) -> None:
-        job = await api.create_job(end_date="2026-11-21")
-        api.clock.now = datetime(2026, 11, 21, 15, 0, tzinfo=UTC) - timedelta(microseconds=1)
-        assert (await api.user.post(f"/jobs/{job['id']}/execute")).status_code == 200
-        api.clock.advance(microseconds=1)  # midnight in Tokyo
-        answer = await api.user.post(f"/jobs/{job['id']}/execute")
-        message = "The job's end_date has passed; give it a later one to run it."
-        assert (answer.status_code, answer.json()) == (400, {"error": "Job has ended", "message": message})
-        assert (await body_of(api.user, f"/jobs/{job['id']}"))["job"]["is_active"] is False
-        assert len(await listed(api, job)) == 1

@@ -24,7 +24,11 @@ async def versions(api: Api, job: Json, **query: Any) -> list[int]:
 
 async def test_a_life_is_told_newest_first_field_by_field(api: Api) -> None:
     job = await api.create_job(
-        name="nightly", metadata={"a": 1}, notification_emails=["ops@example.com"], timeout_seconds=5
+        name="nightly",
+        metadata={"a": 1},
+        enable_email_notifications=True,
+        notification_emails=["ops@example.com"],
+        timeout_seconds=5,
     )
     await change(api, job, cron_expression="30 3 * * *", metadata={"a": 2}, webhook={"method": "POST"})
     await change(api, job, is_active=False)
@@ -39,7 +43,7 @@ async def test_a_life_is_told_newest_first_field_by_field(api: Api) -> None:
         "category": "general",
         "pic_team": "ops",
         "end_date": "2026-12-31",
-        "enable_email_notifications": False,
+        "enable_email_notifications": True,
         "notification_emails": ["ops@example.com"],
         "notify_on_success": False,
         "is_active": True,

@@ -66,6 +66,7 @@ async def test_a_notification_becomes_an_unread_row(database: Database, followed
         "is_read": False,
         "read_at": None,
         "created_at": SOME_TIME,
+        "deleted_at": None,
     }
     await eventually(lambda: everything_is_acknowledged(followed), within=PROMPTLY)
 

@@ -75,7 +75,7 @@ async def downgrade(database: Database, revision: str) -> None:
         await connection.run_sync(down)
 
 
-async def insert_notification(database: Database) -> None:
+async def insert_notification(database: Database, **columns: Any) -> None:
     row = {
         "id": uuid4(),
         "user_id": uuid4(),
@@ -84,6 +84,7 @@ async def insert_notification(database: Database) -> None:
         "type": "info",
         "is_read": False,
         "created_at": SOME_TIME,
+        **columns,
     }
     async with database.write() as connection:
         await connection.execute(notifications.insert().values(row))
@@ -124,6 +125,15 @@ async def test_they_lead_back_to_nothing_and_up_again(database: Database) -> Non
     assert set(await schema_of(database)) == {VERSION_TABLE}
     await upgrade(database)
     assert await schema_of(database) == before
+
+
+async def test_what_people_deleted_is_not_there_again_on_the_way_back(database: Database) -> None:
+    await insert_notification(database)
+    kept = await rows_of(database, notifications)
+    await insert_notification(database, deleted_at=SOME_TIME)
+    await downgrade(database, "0002")
+    await upgrade(database)
+    assert await rows_of(database, notifications) == kept
 
 
 async def test_each_leads_one_step_back(database: Database) -> None:

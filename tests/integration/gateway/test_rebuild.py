@@ -3,23 +3,38 @@
 import asyncio
 import random
 from typing import Any
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text, update
 
+from services.gateway.commands.accounts import (
+    create_account,
+    ensure_default_account,
+    remove_member,
+    rename_account,
+    set_member,
+)
+from services.gateway.commands.categories import create_category, ensure_general, update_category
+from services.gateway.commands.slack import update_slack_settings
+from services.gateway.commands.teams import create_team, update_team
 from services.gateway.commands.users import register_user
 from services.gateway.domain.actor import SYSTEM, Role
+from services.gateway.gateway import Gateway
 from services.gateway.store import read_models
 from services.gateway.store.database import Database
-from services.gateway.store.event_store import EventStore
-from services.gateway.store.read_models import project_job, rebuild
-from services.gateway.store.tables import events, jobs, users
-from shared.domain.job import Notifications, WebhookTarget
+from services.gateway.store.event_store import Change, EventStore
+from services.gateway.store.projections import project
+from services.gateway.store.read_models import rebuild
+from services.gateway.store.tables import events, jobs
+from shared.domain.directory import NotificationPreferences, UiPreferences
+from shared.domain.job import Job, Notifications, WebhookTarget
 from shared.domain.schedule import CronSchedule
+from shared.events import DomainEvent, JobRestored, User, UserDeleted, UserUpdated
 from tests.fixtures.builders import make_job
 from tests.fixtures.database import rows_of
 from tests.fixtures.eventually import eventually
-from tests.integration.gateway.world import background, change, create, delete, opened
+from tests.integration.gateway.world import CONTEXT, background, change, create, delete, opened
 
 CHANGES: list[dict[str, Any]] = [
     {"name": "renamed ✓"},
@@ -33,39 +48,132 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-async def read_models_of(database: Database) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
-    """All rows that are folded from events."""
-    return await rows_of(database, jobs), await rows_of(database, users)
+ReadModels = dict[str, list[dict[str, Any]]]
 
 
-async def test_it_leaves_every_field_of_every_row_as_it_was(database_url: str) -> None:
+async def read_models_of(database: Database) -> ReadModels:
+    """All rows that are folded from events, by table."""
+    return {table.name: await rows_of(database, table) for table in read_models.FOLDED}
+
+
+def sizes(models: ReadModels) -> dict[str, int]:
+    return {name: len(rows) for name, rows in models.items()}
+
+
+async def append(
+    gateway: Gateway, aggregate: str, aggregate_id: UUID, version: int, event: DomainEvent
+) -> None:
+    """An event as a command would have left it."""
+    change = Change(aggregate=aggregate, aggregate_id=aggregate_id, version=version, event=event)
+    async with gateway.database.write() as connection:
+        await gateway.event_store.append(connection, [change], CONTEXT)
+
+
+async def live_jobs(gateway: Gateway) -> None:
+    """Jobs that were changed, deleted and restored."""
     choose = random.Random(7)  # noqa: S311 # a test chooses the same each time
+    store = gateway.event_store
+    alive = [(await create(store, make_job())).id for _ in range(12)]
+    for step in range(60):
+        job_id = choose.choice(alive)
+        changes = dict(choose.choice(CHANGES))
+        if "name" in changes:
+            changes["name"] += f" {step}"
+        await change(store, job_id, **changes)
+        if step % 10 == 9:
+            alive.remove(job_id)
+            await delete(store, job_id)
+            if step % 20 == 9:
+                await restore(gateway, job_id)
+
+
+async def restore(gateway: Gateway, job_id: UUID) -> None:
+    """Bring a deleted job back as it was."""
+    [*_, deleted] = [row for row in await rows_of(gateway.database, events) if row["aggregate_id"] == job_id]
+    version = deleted["version"] + 1
+    job = Job.model_validate({**deleted["data"]["before"], "version": version})
+    await append(gateway, "job", job_id, version, JobRestored(job=job))
+
+
+async def live_people(gateway: Gateway) -> list[User]:
+    """Users of whom one chose preferences, one has another role and one is gone; those who are left."""
+    people = [
+        await register_user(
+            gateway,
+            username=f"person_{number}",
+            email=f"Person{number}@Example.com",
+            password="long enough",
+            role=role,
+            actor=SYSTEM,
+        )
+        for number, role in enumerate([*Role, Role.USER])
+    ]
+    changes: list[dict[str, Any]] = [
+        {
+            "notification_preferences": NotificationPreferences(daily_digest=True),
+            "ui_preferences": UiPreferences(target_url=True),
+        },
+        {"role": "viewer", "is_active": False, "token_version": 2, "email": "other@example.com"},
+    ]
+    for user, changed in zip(people, changes, strict=False):
+        after = user.model_copy(update={**changed, "version": 2})
+        await append(gateway, "user", user.id, 2, UserUpdated(user=after, before=user))
+    gone = people.pop()
+    await append(gateway, "user", gone.id, 2, UserDeleted(before=gone, version=2))
+    return people
+
+
+async def live_taxonomy(gateway: Gateway) -> None:
+    """Categories and teams that were renamed, one to the slug that another had, and disabled."""
+    await ensure_general(gateway)
+    first = await create_category(gateway, SYSTEM, name="Reports")
+    second = await create_category(gateway, SYSTEM, name="Backups", slug="b")
+    await create(gateway.event_store, make_job(category="reports", pic_team="qa"))
+    await update_category(gateway, first.id, SYSTEM, name="Papers")
+    await update_category(gateway, second.id, SYSTEM, name="Reports", is_active=False)
+    team = await create_team(gateway, SYSTEM, name="QA", slack_handle="@qa")
+    await update_team(gateway, team.id, SYSTEM, name="Quality", slack_handle="@quality")
+    await create_team(gateway, SYSTEM, name="QA", slack_handle="@new", is_active=False)
+
+
+async def live_accounts(gateway: Gateway, people: list[User]) -> None:
+    """Accounts that were renamed, and to which people came and went."""
+    await ensure_default_account(gateway)
+    first = await create_account(gateway, "First", SYSTEM)
+    second = await create_account(gateway, "Second", SYSTEM)
+    for account in (first, second):
+        for user in people:
+            await set_member(gateway, account.id, user.id, "member", SYSTEM)
+    await set_member(gateway, first.id, people[0].id, "owner", SYSTEM)
+    await remove_member(gateway, second.id, people[1].id, SYSTEM)
+    await rename_account(gateway, first.id, "Third", SYSTEM)
+    await rename_account(gateway, second.id, "First", SYSTEM)
+
+
+@pytest.mark.parametrize("batch", [read_models.REBUILD_BATCH, 7])
+async def test_it_leaves_every_field_of_every_row_as_it_was(
+    database_url: str, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(read_models, "REBUILD_BATCH", batch)
     async with opened(database_url, "nats://127.0.0.1:1") as gateway:
-        store, database = gateway.event_store, gateway.database
-        for number in range(3):
-            await register_user(
-                gateway,
-                username=f"person_{number}",
-                email=f"Person{number}@Example.com",
-                password="long enough",
-                role=list(Role)[number],
-                actor=SYSTEM,
-            )
-        alive = [(await create(store, make_job())).id for _ in range(12)]
-        for step in range(60):
-            job_id = choose.choice(alive)
-            changes = dict(choose.choice(CHANGES))
-            if "name" in changes:
-                changes["name"] += f" {step}"
-            await change(store, job_id, **changes)
-            if step % 10 == 9:
-                alive.remove(job_id)
-                await delete(store, job_id)
-        before = await read_models_of(database)
-        assert (len(before[0]), len(before[1])) == (6, 3)
-        count = await rebuild(database)
-        assert await read_models_of(database) == before
-        assert count == len(await rows_of(database, events))
+        await live_jobs(gateway)
+        await live_taxonomy(gateway)
+        await live_accounts(gateway, await live_people(gateway))
+        await update_slack_settings(gateway, {"webhook_url": "https://slack.test/x"}, SYSTEM)
+        await update_slack_settings(gateway, {"is_enabled": True, "channel": "#ops"}, SYSTEM)
+        before = await read_models_of(gateway.database)
+        assert sizes(before) == {
+            "jobs": 10,
+            "users": 3,
+            "categories": 3,
+            "teams": 2,
+            "slack_settings": 1,
+            "accounts": 3,
+            "account_members": 5,
+        }
+        count = await rebuild(gateway.database)
+        assert await read_models_of(gateway.database) == before
+        assert count == len(await rows_of(gateway.database, events))
 
 
 async def test_it_repairs_what_was_changed_behind_the_commands(database: Database) -> None:
@@ -109,7 +217,7 @@ async def test_more_events_than_fit_one_page_are_all_folded(
 
 async def test_nothing_is_rebuilt_from_nothing(database: Database) -> None:
     assert await rebuild(database) == 0
-    assert await read_models_of(database) == ([], [])
+    assert set(sizes(await read_models_of(database)).values()) == {0}
 
 
 @pytest.mark.parametrize("what", ["delete", "change"])
@@ -125,9 +233,9 @@ async def test_a_command_beside_it_is_not_undone(
         async def halfway(*arguments: Any) -> None:
             reached.set()
             await go_on.wait()
-            await project_job(*arguments)
+            await project(*arguments)
 
-        monkeypatch.setattr(read_models, "project_job", halfway)
+        monkeypatch.setattr(read_models, "project", halfway)
         async with background(ignoring_result(database)) as rebuilding:
             await reached.wait()
             command = asyncio.create_task(

@@ -15,16 +15,19 @@ from services.gateway.domain.job import (
     DuplicateJobName,
     InvalidJob,
     JobCommand,
+    JobExpired,
     JobNotFound,
     JobState,
+    NotDeleted,
+    RestoreJob,
     UpdateJob,
     decide,
     evolve,
 )
 from shared.domain.job import Job, Notifications
 from shared.domain.schedule import CronSchedule, InvalidSchedule
-from shared.errors import Forbidden, RuleViolation
-from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobUpdated, parse_event
+from shared.errors import Conflict, Forbidden, RuleViolation
+from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobRestored, JobUpdated, parse_event
 from tests.fixtures.builders import SOME_TIME, make_job
 from tests.fixtures.decider import Decider
 
@@ -62,6 +65,11 @@ def delete(job_id: UUID, **overrides: Any) -> DeleteJob:
     return DeleteJob(**{"job_id": job_id, "actor": AS_OWNER, "now": LATER, **overrides})
 
 
+def restore(job_id: UUID, **overrides: Any) -> RestoreJob:
+    values = {"job_id": job_id, "actor": AS_OWNER, "now": LATER, "name_taken": False}
+    return RestoreJob(**{**values, **overrides})
+
+
 def next_version(job: Job, at: datetime = LATER, effective_at: datetime | None = None, **changes: Any) -> Job:
     """The job after a change at that time."""
     times = {"version": job.version + 1, "updated_at": at, "effective_at": effective_at or at}
@@ -87,7 +95,7 @@ class TestCreate:
     @pytest.mark.parametrize(
         ("fields", "title"),
         [
-            ({"name": " \t "}, "Invalid name"),
+            ({"name": " \t "}, "Job name cannot be empty"),
             ({"name": "x" * 256}, "Invalid name"),
             ({"timeout_seconds": 0.5}, "Invalid timeout"),
             ({"timeout_seconds": 300.5}, "Invalid timeout"),
@@ -143,8 +151,36 @@ class TestUpdate:
     def test_a_field_that_no_job_may_have_is_refused(self) -> None:
         job = job_of_owner()
         given(JobCreated(job=job)).when(update(job, {"name": ""})).then_raises(
-            InvalidJob, title="Invalid name"
+            InvalidJob, title="Job name cannot be empty"
         )
+
+    def test_the_system_says_why_it_pauses_a_job(self) -> None:
+        job = job_of_owner(schedule=ending(date(2026, 1, 1)))
+        given(JobCreated(job=job)).when(update(job, {"is_active": False}, actor=SYSTEM, reason="ended")).then(
+            JobUpdated(job=next_version(job, is_active=False), before=job, reason="ended")
+        )
+
+
+class TestNotifications:
+    ON = Notifications(email_enabled=True, emails=("ops@example.com",), on_success=True)
+    OFF = Notifications(email_enabled=False, emails=("ops@example.com",), on_success=True)
+    FORGOTTEN = Notifications(email_enabled=False, on_success=True)
+
+    def test_addresses_of_a_new_job_are_kept_only_if_mail_is_enabled(self) -> None:
+        for wanted, kept in ((self.ON, self.ON), (self.OFF, self.FORGOTTEN)):
+            job = job_of_owner(notifications=wanted)
+            given().when(create(job)).then(JobCreated(job=job.model_copy(update={"notifications": kept})))
+
+    def test_they_are_forgotten_when_it_is_disabled(self) -> None:
+        job = job_of_owner(notifications=self.ON)
+        after = next_version(job, notifications=self.FORGOTTEN)
+        given(JobCreated(job=job)).when(update(job, {"notifications": self.OFF})).then(
+            JobUpdated(job=after, before=job)
+        )
+
+    def test_while_it_is_disabled_new_ones_change_nothing(self) -> None:
+        job = job_of_owner(notifications=self.FORGOTTEN)
+        given(JobCreated(job=job)).when(update(job, {"notifications": self.OFF})).then()
 
 
 class TestOwnership:
@@ -178,6 +214,49 @@ class TestDelete:
         gone = JobDeleted(before=job, version=2, effective_at=LATER)
         given(JobCreated(job=job), gone).when(delete(job.id)).then_raises(JobNotFound)
         given().when(delete(job.id)).then_raises(JobNotFound)
+
+
+class TestRestore:
+    def test_the_job_is_back_as_it_was_with_the_next_version(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=SOME_TIME)
+        after = next_version(job, effective_at=LATER).model_copy(update={"version": 3})
+        given(JobCreated(job=job), gone).when(restore(job.id)).then(JobRestored(job=after))
+        given(gone).when(restore(job.id)).then(JobRestored(job=after))
+
+    def test_it_is_in_force_after_its_deletion_whatever_the_clock_says(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=LATER)
+        times = {"version": 3, "updated_at": EARLIER, "effective_at": LATER + timedelta(microseconds=1)}
+        given(gone).when(restore(job.id, now=EARLIER)).then(JobRestored(job=job.model_copy(update=times)))
+
+    def test_one_whose_last_day_is_over_comes_back_paused(self) -> None:
+        job = job_of_owner(schedule=ending(date(2026, 11, 20)))
+        gone = JobDeleted(before=job, version=2, effective_at=SOME_TIME)
+        after = next_version(job, is_active=False).model_copy(update={"version": 3})
+        given(gone).when(restore(job.id)).then(JobRestored(job=after))
+
+    def test_what_is_there_cannot_be_restored(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=LATER)
+        back = JobRestored(job=next_version(job).model_copy(update={"version": 3}))
+        given(JobCreated(job=job)).when(restore(job.id)).then_raises(NotDeleted)
+        given(JobCreated(job=job), gone, back).when(restore(job.id)).then_raises(NotDeleted)
+
+    def test_what_never_was_is_not_found(self) -> None:
+        given().when(restore(uuid4())).then_raises(JobNotFound)
+
+    def test_a_taken_name_is_refused(self) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=LATER)
+        given(gone).when(restore(job.id, name_taken=True)).then_raises(DuplicateJobName)
+
+    @pytest.mark.parametrize("actor", NOT_THEIRS, ids=NOT_THEIRS_NAMES)
+    def test_others_may_not(self, actor: Actor) -> None:
+        job = job_of_owner()
+        gone = JobDeleted(before=job, version=2, effective_at=LATER)
+        given(gone).when(restore(job.id, actor=actor)).then_raises(Forbidden)
+        given(JobCreated(job=job)).when(restore(job.id, actor=actor)).then_raises(Forbidden)
 
 
 class TestEndDate:
@@ -215,7 +294,7 @@ class TestEndDate:
     def test_a_job_that_has_ended_cannot_be_enabled(self) -> None:
         job = job_of_owner(schedule=ending(date(2026, 11, 20)), is_active=False)
         given(JobCreated(job=job)).when(update(job, {"is_active": True})).then_raises(
-            InvalidJob, title="Job has ended"
+            JobExpired, title="Job expired"
         )
 
     def test_it_is_enabled_together_with_a_later_end(self) -> None:
@@ -255,7 +334,12 @@ CHANGES = st.fixed_dictionaries(
         "is_active": st.booleans(),
         "schedule": st.sampled_from([ending(day) for day in DAYS]),
         "metadata": st.dictionaries(st.text(), st.integers(-(2**63), 2**63 - 1) | st.none()),
-        "notifications": st.builds(Notifications, on_success=st.booleans()),
+        "notifications": st.builds(
+            Notifications,
+            on_success=st.booleans(),
+            email_enabled=st.booleans(),
+            emails=st.just(("a@example.com",)),
+        ),
         "timeout_seconds": st.floats(1, 310),
     },
 )
@@ -270,6 +354,7 @@ COMMANDS = st.one_of(
     UPDATES,
     UPDATES,
     st.builds(DeleteJob, job_id=st.just(A_JOB.id), **FACTS),
+    st.builds(RestoreJob, job_id=st.just(A_JOB.id), **FACTS, **NAME_TAKEN),
 )
 
 
@@ -279,7 +364,7 @@ def test_every_sequence_that_is_decided_folds_and_counts_up(commands: list[JobCo
     for command in commands:
         try:
             decided = decide(command, state)
-        except (RuleViolation, JobNotFound, Forbidden):
+        except (RuleViolation, JobNotFound, Forbidden, Conflict):
             continue
         events += decided
         state = JOBS.fold(*events)

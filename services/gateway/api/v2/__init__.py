@@ -2,11 +2,45 @@
 
 from fastapi import APIRouter
 
-from services.gateway.api.v2 import auth, executions, health, jobs, notifications
+from services.gateway.api.v2 import (
+    accounts,
+    all_executions,
+    auth,
+    bulk_upload,
+    categories,
+    cron_tools,
+    executions,
+    health,
+    jobs,
+    notifications,
+    settings,
+    teams,
+    test_run,
+    users,
+)
 
-SHARED = (auth.router, health.router, jobs.router, executions.router, notifications.router)
+SHARED = (
+    auth.router,
+    users.router,
+    health.router,
+    cron_tools.router,
+    bulk_upload.router,
+    test_run.router,
+    jobs.router,
+    executions.router,
+    all_executions.router,
+    notifications.router,
+    categories.router,
+    teams.router,
+    settings.router,
+)
 """What the older contract has just the same."""
-OWN = (auth.v2_router, jobs.v2_router, executions.v2_router)
+OWN = (
+    auth.v2_router,
+    jobs.v2_router,
+    executions.v2_router,
+    accounts.v2_router,
+)
 """What is different there, or is not there at all."""
 
 

@@ -5,15 +5,15 @@ from datetime import date
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints, WithJsonSchema
+from pydantic_core import PydanticCustomError
 
-from services.gateway.domain.job import MAX_NAME_LENGTH
+from services.gateway.domain.job import EMPTY_NAME, MAX_NAME_LENGTH
+from services.gateway.domain.metadata import metadata_problem
 from services.gateway.domain.target import MAX_URL_LENGTH
 from shared.domain.cron import MAX_LENGTH as MAX_CRON_LENGTH
 from shared.domain.job import MAX_TIMEOUT_SECONDS
 
 MAX_EMAILS = 50
-MAX_METADATA_DEPTH = 32
-MAX_NUMBER = 2**63
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
@@ -35,38 +35,24 @@ def _day(value: object) -> date:
         raise ValueError("is not a day of the calendar") from error
 
 
+def _named(name: str) -> str:
+    if not name:
+        raise PydanticCustomError("empty_name", "must not be empty", {"title": EMPTY_NAME})
+    return _one_line(name)
+
+
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
-    """Only what both databases keep and the bus carries: no NUL, no NaN, no numbers beyond 64 bits."""
-    _check_storable(metadata, depth=1)
+    if (problem := metadata_problem(metadata)) is not None:
+        raise ValueError(problem)
     return metadata
-
-
-def _check_storable(value: object, depth: int) -> None:
-    if depth > MAX_METADATA_DEPTH:
-        raise ValueError(f"must not be nested deeper than {MAX_METADATA_DEPTH} levels")
-    match value:
-        case dict():
-            for key, item in value.items():
-                _check_storable(key, depth)
-                _check_storable(item, depth + 1)
-        case list():
-            for item in value:
-                _check_storable(item, depth + 1)
-        case str() if "\0" in value:
-            raise ValueError("must not contain NUL")
-        # PostgreSQL gives a large float back as an integer; the bus carries those up to 64 bits.
-        case int() | float() if not -MAX_NUMBER < value < MAX_NUMBER:
-            raise ValueError("must not contain numbers beyond 64 bits")
-        case _:
-            return
 
 
 OneLine: TypeAlias = Annotated[str, AfterValidator(_one_line)]
 JobName: TypeAlias = Annotated[
     str,
-    StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_NAME_LENGTH),
-    AfterValidator(_one_line),
-    Field(description="Unique among all jobs."),
+    StringConstraints(strip_whitespace=True, max_length=MAX_NAME_LENGTH),
+    AfterValidator(_named),
+    Field(description="Unique among all jobs; not empty.", json_schema_extra={"minLength": 1}),
 ]
 CronExpression: TypeAlias = Annotated[
     str,

@@ -1,16 +1,18 @@
 """From what the queries read to what v2 answers."""
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from services.gateway.api.v2.models.executions import AttemptView, ExecutionDetailView, ExecutionView
-from services.gateway.api.v2.models.jobs import FieldChange, HistoryEntry, JobView, WebhookView
+from services.gateway.api.v2.models.cron import ClockChangeView, CronPreviewAnswer
+from services.gateway.api.v2.models.history import FieldChange, HistoryEntry
+from services.gateway.api.v2.models.jobs import JobsPage, JobView, WebhookView
+from services.gateway.domain.cron_preview import CronPreview
 from services.gateway.domain.target import target_fields
-from services.gateway.queries.executions import ExecutionDetail
 from services.gateway.queries.history import JobChange
+from services.gateway.queries.jobs import Page
 from shared.domain.job import Job
+from shared.domain.schedule import CronSchedule
 
 _ACTIONS: dict[str, Literal["created", "updated", "deleted", "restored"]] = {
     "job.created": "created",
@@ -36,15 +38,27 @@ def job_view(job: Job, last_execution_at: datetime | None, now: datetime) -> Job
     )
 
 
-def execution_view(row: Mapping[str, Any]) -> ExecutionView:
-    """An execution's row, or the part of it that a new one has."""
-    return ExecutionView(**_execution(row))
+def jobs_page(jobs: list[JobView], total: int, page: Page) -> JobsPage:
+    """A page of jobs, and where it stands."""
+    return JobsPage(
+        count=len(jobs),
+        jobs=jobs,
+        total=total,
+        page=page.number,
+        per_page=page.size,
+        total_pages=-(-total // page.size),
+    )
 
 
-def execution_detail_view(detail: ExecutionDetail) -> ExecutionDetailView:
-    """An execution's row with its attempts."""
-    attempts = [AttemptView.model_validate(row) for row in detail.attempts]
-    return ExecutionDetailView(**_execution(detail.row._asdict()), attempts=attempts)
+def cron_preview_answer(schedule: CronSchedule, found: CronPreview) -> CronPreviewAnswer:
+    """What a cron expression will do."""
+    return CronPreviewAnswer(
+        cron_expression=schedule.expression,
+        next_runs=found.next_runs,
+        timezone=schedule.timezone,
+        count=len(found.next_runs),
+        dst_change=ClockChangeView.model_validate(found.change) if found.change is not None else None,
+    )
 
 
 def history_entry(change: JobChange) -> HistoryEntry:
@@ -87,30 +101,4 @@ def _settings(job: Job) -> dict[str, Any]:
         "timezone": job.schedule.timezone,
         "timeout_seconds": job.timeout_seconds,
         "webhook": WebhookView(method=job.target.method),
-    }
-
-
-def _execution(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "id": row["id"],
-        "job_id": row["job_id"],
-        "job_name": row["job_name"],
-        "status": row["status"],
-        "trigger_type": row["kind"],
-        "started_at": row.get("started_at"),
-        "completed_at": row.get("completed_at"),
-        "duration_seconds": row.get("duration_seconds"),
-        "execution_type": row["target_kind"],
-        "target": row["target_label"],
-        "response_status": row.get("response_status"),
-        "error_message": row.get("error_message"),
-        "output": row.get("output"),
-        "planned_at": row.get("planned_at"),
-        "planned_to": row.get("planned_to"),
-        "planned_count": row.get("planned_count", 1),
-        "queued_at": row["queued_at"],
-        "attempt": row.get("attempt", 0),
-        "job_version": row["job_version"],
-        "reason": row.get("reason"),
-        "into_execution_id": row.get("into_execution_id"),
     }

@@ -56,9 +56,34 @@ executions = Table(
     Column("report_seq", BigInteger, nullable=False, server_default="0"),
     UniqueConstraint("job_id", "planned_at"),
 )
-Index("ix_executions_job_queued", executions.c.job_id, executions.c.queued_at.desc())
+# What lists, counts and statistics of one job read, without its rows.
+Index(
+    "ix_executions_job_queued",
+    executions.c.job_id,
+    executions.c.queued_at.desc(),
+    executions.c.status,
+    executions.c.kind,
+    executions.c.duration_seconds,
+)
 Index("ix_executions_planned", executions.c.planned_at)
-Index("ix_executions_queued", executions.c.queued_at.desc())
+# The order of all pages. Nothing in it ever changes, so that a report need not write it again.
+Index(
+    "ix_executions_queued",
+    executions.c.queued_at.desc(),
+    executions.c.id.desc(),
+    executions.c.kind,
+    executions.c.target_kind,
+)
+# The same for each status, and what statistics add up.
+Index(
+    "ix_executions_status",
+    executions.c.status,
+    executions.c.queued_at.desc(),
+    executions.c.id.desc(),
+    executions.c.kind,
+    executions.c.target_kind,
+    executions.c.duration_seconds,
+)
 Index(
     "ix_executions_open",
     executions.c.report_seq,
@@ -113,5 +138,26 @@ notifications = Table(
     Column("is_read", Boolean, nullable=False),
     Column("read_at", Instant),
     Column("created_at", Instant, nullable=False),
+    # What was deleted stays for a while, without its text: the bus may deliver it once more.
+    Column("deleted_at", Instant),
 )
-Index("ix_notifications_user_created", notifications.c.user_id, notifications.c.created_at.desc())
+Index(
+    "ix_notifications_user_created",
+    notifications.c.user_id,
+    notifications.c.created_at.desc(),
+    sqlite_where=text("deleted_at IS NULL"),
+    postgresql_where=text("deleted_at IS NULL"),
+)
+Index(
+    "ix_notifications_unread",
+    notifications.c.user_id,
+    notifications.c.created_at.desc(),
+    sqlite_where=text("is_read IS 0 AND deleted_at IS NULL"),
+    postgresql_where=text("is_read IS FALSE AND deleted_at IS NULL"),
+)
+Index(
+    "ix_notifications_deleted",
+    notifications.c.deleted_at,
+    sqlite_where=text("deleted_at IS NOT NULL"),
+    postgresql_where=text("deleted_at IS NOT NULL"),
+)

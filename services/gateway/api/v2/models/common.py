@@ -23,6 +23,11 @@ class Input(BaseModel):
         return value
 
 
+def not_given() -> Any:
+    """Stands where an update leaves a field alone; which ones it sets is told by `exclude_unset`, not by a value."""
+    return None
+
+
 class View(BaseModel):
     """What all answers share: they can be made from a row, and never change."""
 

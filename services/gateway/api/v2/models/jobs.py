@@ -1,10 +1,10 @@
 """Jobs, as they are written and shown."""
 
 from datetime import date
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
-from pydantic import AwareDatetime, ConfigDict, Field
+from pydantic import AwareDatetime, ConfigDict, Field, JsonValue
 
 from services.gateway.api.v2.fields import (
     CronExpression,
@@ -14,7 +14,6 @@ from services.gateway.api.v2.fields import (
     GitHubName,
     JobName,
     Metadata,
-    OneLine,
     TargetUrl,
     TaxonomyName,
     TimeoutSeconds,
@@ -36,6 +35,28 @@ _NESTED = {
 _GITHUB = {"github_owner", "github_repo", "github_workflow_name"}
 
 
+NIGHTLY: dict[str, JsonValue] = {
+    "name": "Daily Backup Job",
+    "cron_expression": "0 2 * * *",
+    "category": "maintenance",
+    "pic_team": "devops",
+    "end_date": "2027-12-31",
+    "target_url": "https://api.example.com/webhook",
+    "metadata": {"env": "production"},
+    "enable_email_notifications": True,
+    "notification_emails": ["admin@example.com"],
+}
+WORKFLOW: dict[str, JsonValue] = {
+    "name": "Nightly tests",
+    "cron_expression": "0 3 * * *",
+    "pic_team": "devops",
+    "end_date": "2027-12-31",
+    "github_owner": "myorg",
+    "github_repo": "myrepo",
+    "github_workflow_name": "tests.yml",
+}
+
+
 class WebhookOptions(Input):
     """How the target is called."""
 
@@ -44,23 +65,25 @@ class WebhookOptions(Input):
     )
 
 
-class JobCreate(Input):
-    """A new job."""
+class JobFields(Input):
+    """What every new job may have; the contracts differ in what it must have."""
 
     name: JobName
     cron_expression: CronExpression
-    end_date: EndDate
-    pic_team: TaxonomyName = Field(description="The team in charge: its slug or its name.")
     target_url: TargetUrl | None = None
     webhook: WebhookOptions = WebhookOptions()
-    category: TaxonomyName = Field(default="general", description="Its category: slug or name.")
+    category: TaxonomyName | None = Field(
+        default=None, description="Its category: slug or name; by default `general`."
+    )
     metadata: Metadata = Field(default_factory=dict)
     timezone: TimeZone | None = None
     timeout_seconds: TimeoutSeconds = DEFAULT_TIMEOUT_SECONDS
     enable_email_notifications: Flag = Field(
         default=False, description="Tell `notification_emails` of failures."
     )
-    notification_emails: Emails = Field(default_factory=list)
+    notification_emails: Emails = Field(
+        default_factory=list, description="Who is told; kept only while that is enabled."
+    )
     notify_on_success: Flag = Field(default=False, description="Tell them of successes too.")
     is_active: Flag = Field(default=True, description="Whether it runs on its schedule.")
     github_owner: GitHubName | None = None
@@ -74,18 +97,25 @@ class JobCreate(Input):
         return _as_job_fields(self.model_dump(exclude_none=True))
 
 
+class JobCreate(JobFields):
+    """A new job."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [NIGHTLY, WORKFLOW]})
+
+    end_date: EndDate
+    pic_team: TaxonomyName = Field(description="The team in charge: its slug or its name.")
+
+
 def _not_given() -> Any:
     """Stands where an update leaves a field alone; which ones it sets is told by `exclude_unset`, not by a value."""
     return None
 
 
-class JobUpdate(Input):
-    """Changes of a job: what is not given stays as it is."""
+class JobChanges(Input):
+    """What every contract may change; what is not given stays as it is."""
 
     name: JobName = Field(default_factory=_not_given)
     cron_expression: CronExpression = Field(default_factory=_not_given)
-    end_date: EndDate = Field(default_factory=_not_given)
-    pic_team: TaxonomyName = Field(default_factory=_not_given, description="The team in charge.")
     target_url: TargetUrl | None = Field(default_factory=_not_given)
     webhook: WebhookOptions = Field(default_factory=_not_given)
     category: TaxonomyName = Field(default_factory=_not_given, description="Its category: slug or name.")
@@ -93,7 +123,8 @@ class JobUpdate(Input):
     timezone: TimeZone = Field(default_factory=_not_given)
     timeout_seconds: TimeoutSeconds = Field(default_factory=_not_given)
     enable_email_notifications: Flag = Field(
-        default_factory=_not_given, description="Tell `notification_emails` of failures."
+        default_factory=_not_given,
+        description="Tell `notification_emails` of failures; disabling clears those.",
     )
     notification_emails: Emails = Field(default_factory=_not_given)
     notify_on_success: Flag = Field(default_factory=_not_given, description="Tell them of successes too.")
@@ -109,18 +140,15 @@ class JobUpdate(Input):
         return _as_job_fields(self.model_dump(exclude_unset=True))
 
 
-class RunRequest(Input):
-    """What this run has of its own, in place of the job's: never stored in the job, and in no answer."""
+class JobUpdate(JobChanges):
+    """Changes of a job: what is not given stays as it is; null takes away a target."""
 
-    metadata: Metadata = Field(default_factory=dict, description="Laid over the job's metadata.")
-    inputs: Metadata = Field(default_factory=dict, description="Workflow inputs, laid over the metadata.")
-    target_url: TargetUrl | None = None
-    github_owner: GitHubName | None = None
-    github_repo: GitHubName | None = None
-    github_workflow_name: GitHubName | None = None
-    github_token: OneLine | None = Field(
-        default=None, max_length=255, description="Dispatches this run instead of the installation's token."
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"cron_expression": "30 3 * * *"}, {"is_active": False}]}
     )
+
+    end_date: EndDate = Field(default_factory=_not_given)
+    pic_team: TaxonomyName = Field(default_factory=_not_given, description="The team in charge.")
 
 
 def _as_job_fields(flat: dict[str, Any]) -> dict[str, Any]:
@@ -138,6 +166,26 @@ def _as_job_fields(flat: dict[str, Any]) -> dict[str, Any]:
     return fields
 
 
+SHOWN: dict[str, JsonValue] = {
+    **NIGHTLY,
+    "github_owner": None,
+    "github_repo": None,
+    "github_workflow_name": None,
+    "id": "550e8400-e29b-41d4-a716-446655440000",
+    "notify_on_success": False,
+    "created_by": "4f5b0b52-54d0-4d36-9f5e-1d2c6c5a8f70",
+    "is_active": True,
+    "created_at": "2026-01-15T10:30:00Z",
+    "updated_at": "2026-01-15T10:30:00Z",
+    "last_execution_at": "2026-01-15T17:00:00Z",
+    "next_execution_at": "2026-01-17T02:00:00+09:00",
+    "timezone": "Asia/Tokyo",
+    "timeout_seconds": 30.0,
+    "webhook": {"method": "GET"},
+    "version": 1,
+}
+
+
 class WebhookView(View):
     """How the target is called."""
 
@@ -146,6 +194,8 @@ class WebhookView(View):
 
 class JobView(View):
     """A job."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [SHOWN]})
 
     id: UUID
     name: str
@@ -189,14 +239,29 @@ class JobChangedAnswer(View):
 
 
 class JobsAnswer(View):
-    """All jobs."""
+    """Jobs."""
 
-    count: int
+    count: int = Field(description="How many are listed here.")
     jobs: list[JobView]
+
+
+class JobsPage(JobsAnswer):
+    """One page of jobs."""
+
+    total: int = Field(description="How many match, on all pages.")
+    page: int
+    per_page: int
+    total_pages: int
 
 
 class JobReference(View):
     """Which job it is."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"id": "8c19f741-1a44-4d4b-b71e-638bb614d184", "name": "Daily Backup"}]
+        }
+    )
 
     id: UUID
     name: str
@@ -207,31 +272,3 @@ class JobDeletedAnswer(View):
 
     message: str = "Job deleted successfully"
     deleted_job: JobReference
-
-
-class FieldChange(View):
-    """A field's value before and after; null where the job did not exist."""
-
-    model_config = ConfigDict(serialize_by_alias=True, validate_by_name=True, validate_by_alias=True)
-
-    from_: Any = Field(alias="from")
-    to: Any
-
-
-class HistoryEntry(View):
-    """One change of a job."""
-
-    version: int
-    action: Literal["created", "updated", "deleted", "restored"]
-    at: AwareDatetime
-    actor: str = Field(description="A user name, or `system`.")
-    actor_id: UUID | None
-    changes: dict[str, FieldChange]
-
-
-class HistoryAnswer(View):
-    """A job's changes, newest first."""
-
-    job_id: UUID
-    total: int
-    history: list[HistoryEntry]
