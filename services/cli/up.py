@@ -85,7 +85,7 @@ def service_environment(configured: UpSettings, data_dir: Path) -> dict[str, str
     environment = {"PYTHONUNBUFFERED": "1"}
     if configured.secret_key is None:
         environment["SECRET_KEY"] = read_or_create(data_dir / "secret.key")
-    if configured.jwt_secret_key is None:
+    if configured.jwt_secret_key is None and configured.secret_key is None:
         environment["JWT_SECRET_KEY"] = read_or_create(data_dir / "jwt.key")
     if configured.database_url is None:
         environment["DATABASE_URL"] = f"sqlite+aiosqlite:///{data_dir / 'jetcron.db'}"

@@ -77,7 +77,7 @@ def build_app(settings: GatewaySettings, clock: Clock = utc_now) -> FastAPI:
         lifespan=lifespan,
         middleware=[
             *_cors(settings.cors_origins),
-            Middleware(ErrorBoundary, expose_details=settings.expose_error_details),
+            Middleware(ErrorBoundary, expose_details=settings.shows_error_details),
             Middleware(BodyLimit),
         ],
     )

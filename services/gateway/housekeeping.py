@@ -24,6 +24,8 @@ from shared.observability import BUS_FAILURES
 LOOK = 60.0  # seconds
 PURGE_ABOVE = 0.5
 """The share of its bytes above which a stream is purged."""
+URGENT_ABOVE = 0.75
+"""Above this share reports go although nobody was told of them yet: telling comes after running."""
 ALARM_ABOVE = 0.9
 MAX_LAG = 10_000  # messages
 KEEP = timedelta(hours=1)
@@ -46,7 +48,7 @@ class Housekeeping:
             try:
                 await self.purge_triggers()
                 await self.purge_executions()
-                await self.look_at_jobs()
+                await self.look_at_compacted()
             except (Transient, *BUS_FAILURES) as error:
                 logger.warning("housekeeping waits", action="housekeeping", error=repr(error))
             await asyncio.sleep(LOOK)
@@ -58,14 +60,11 @@ class Housekeeping:
             return
         state = await load_bus_state(self._database, self._clock())
         floors = [state.ledger_position, await self._decisions_seq()]
-        for durable in durables():
-            if durable.stream == subjects.TRIGGERS:
-                consumer = await self._bus.js.consumer_info(durable.stream, durable.config.durable_name or "")
-                floors.append(consumer.ack_floor.stream_seq if consumer.ack_floor else 0)
+        floors += await self._ack_floors(subjects.TRIGGERS)
         await self._purge(info, min(floors))
 
     async def purge_executions(self) -> None:
-        """Purge up to what is projected, older than `KEEP` and older than every unfinished execution's last report."""
+        """Purge up to what is projected, told, older than `KEEP` and than every unfinished execution's last report."""
         info = await self._bus.js.stream_info(subjects.EXECUTIONS)
         if not _is_filling(info):
             return
@@ -82,19 +81,32 @@ class Housekeeping:
         floors = [state.projector_position, await self._last_before(info, until)]
         if unfinished is not None:
             floors.append(unfinished - 1)
+        if _share(info) <= URGENT_ABOVE:
+            floors += await self._ack_floors(subjects.EXECUTIONS)
         await self._purge(info, min(floors))
 
-    async def look_at_jobs(self) -> None:
-        """Tell when the compacted stream of jobs fills up or falls behind: a new leader would not know all jobs."""
-        info = await self._bus.js.stream_info(subjects.JOBS)
-        behind = max((source.lag or 0 for source in info.sources or []), default=0)
-        if _share(info) > ALARM_ABOVE or behind > MAX_LAG:
-            logger.error(
-                "JOBS is too small or behind; raise BUS_MAX_BYTES",
-                action="housekeeping",
-                share=round(_share(info), 2),
-                behind=behind,
-            )
+    async def look_at_compacted(self) -> None:
+        """Tell when a compacted stream fills up or falls behind: who starts would not know all jobs or all people."""
+        for name in (subjects.JOBS, subjects.DIRECTORY):
+            info = await self._bus.js.stream_info(name)
+            behind = max((source.lag or 0 for source in info.sources or []), default=0)
+            if _share(info) > ALARM_ABOVE or behind > MAX_LAG:
+                logger.error(
+                    "a compacted stream is too small or behind; raise BUS_MAX_BYTES",
+                    action="housekeeping",
+                    stream=name,
+                    share=round(_share(info), 2),
+                    behind=behind,
+                )
+
+    async def _ack_floors(self, stream: str) -> list[int]:
+        """Up to where each durable of the stream has acknowledged everything."""
+        floors = []
+        for durable in durables():
+            if durable.stream == stream:
+                consumer = await self._bus.js.consumer_info(stream, durable.config.durable_name or "")
+                floors.append((consumer.ack_floor.stream_seq if consumer.ack_floor else 0) or 0)
+        return floors
 
     async def _oldest_unfinished_trigger(self) -> datetime:
         """When the oldest trigger was stored that may come again: reports since then answer it."""

@@ -148,7 +148,10 @@ class Relay:
         except (UnknownKey, ValueError) as error:
             # It waits for a gateway that has the key.
             logger.error(
-                "a run cannot be read", action="relay", execution=str(row.execution_id), error=repr(error)
+                "a run cannot be read",
+                action="relay",
+                execution=str(row.execution_id),
+                error=type(error).__name__,
             )
             return None
         return pack_trigger(order, message_id=manual_message_id(row.execution_id), source="gateway")

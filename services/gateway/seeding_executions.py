@@ -126,7 +126,10 @@ class ExecutionSeeds:
                 order = open_order(self._box, row)
             except (UnknownKey, ValueError) as error:
                 logger.error(
-                    "a run cannot be read", action="seeding", execution=str(row.id), error=repr(error)
+                    "a run cannot be read",
+                    action="seeding",
+                    execution=str(row.id),
+                    error=type(error).__name__,
                 )
                 return None
             return order.model_copy(update={"generation": generation, "redrive": row.redrive})

@@ -7,24 +7,26 @@ from typing import Annotated, Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 
 from services.gateway.domain.target import TargetRules
-from shared.settings import DEVELOPMENT_SECRET, CommonSettings, Environment, refuse_default_secret
+from shared.settings import CommonSettings, Environment, refuse_default_secret
 
 
 class GatewaySettings(CommonSettings):
     """The gateway is the only service that knows the database and the secrets of the sessions."""
 
     database_url: SecretStr = SecretStr("sqlite+aiosqlite:///data/jetcron.db")
-    jwt_secret_key: SecretStr = SecretStr(DEVELOPMENT_SECRET)
-    jwt_access_token_expires: Annotated[int, Field(ge=60)] = 3600
+    jwt_secret_key: SecretStr | None = None
+    """Signs the tokens; without it SECRET_KEY does."""
+    jwt_access_token_expires: Annotated[int, Field(ge=1)] = 3600
     """Seconds."""
-    jwt_refresh_token_expires: Annotated[int, Field(ge=60)] = 30 * 86_400
+    jwt_refresh_token_expires: Annotated[int, Field(ge=1)] = 30 * 86_400
     """Seconds."""
     allow_default_admin: bool = True
     cors_origins: str = "*"
     """Origins whose pages may call the API, separated by commas; `*` is every one, then without credentials."""
     trusted_proxies: str = ""
     """Addresses and networks of proxies whose X-Forwarded-For says who calls, separated by commas."""
-    expose_error_details: bool = False
+    expose_error_details: bool | None = None
+    """Whether answers tell what nobody foresaw; by default in development only."""
     webhook_require_https: bool = False
     default_github_owner: str | None = None
     """Owner of repositories that a job names without one."""
@@ -42,10 +44,21 @@ class GatewaySettings(CommonSettings):
 
     @model_validator(mode="after")
     def _production_is_not_open_to_everybody(self) -> Self:
-        refuse_default_secret(self.environment, "JWT_SECRET_KEY", self.jwt_secret_key)
+        refuse_default_secret(self.environment, "JWT_SECRET_KEY", self.signing_key)
         if self.environment is Environment.PRODUCTION and self.expose_error_details:
             raise ValueError("EXPOSE_ERROR_DETAILS must be off in production")
         return self
+
+    @property
+    def shows_error_details(self) -> bool:
+        """Whether answers tell what nobody foresaw."""
+        is_development = self.environment is Environment.DEVELOPMENT
+        return is_development if self.expose_error_details is None else self.expose_error_details
+
+    @property
+    def signing_key(self) -> SecretStr:
+        """What signs the tokens."""
+        return self.jwt_secret_key or self.secret_key
 
     @property
     def default_admin_allowed(self) -> bool:

@@ -11,7 +11,7 @@ class SchedulerSettings(CommonSettings):
     """Names as the contracts fix them, and the lease."""
 
     scheduler_enabled: bool = True
-    scheduler_poll_seconds: Annotated[float, Field(gt=0, le=60)] = 1.0
+    scheduler_poll_seconds: Annotated[float, Field(gt=0, le=3600)] = 1.0
     """How long the leader may sleep at most; it wakes by itself for each planned instant."""
     scheduler_lease_seconds: Annotated[int, Field(ge=2, le=30)] = 2
     """Time to live of the leader's lease, in whole seconds."""

@@ -13,7 +13,7 @@ _WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "
 
 
 def describe(expression: str) -> str:
-    """The expression in words, such as "At 09:00 on Monday through Friday"; InvalidSchedule if it cannot be parsed."""
+    """The expression in words, such as "At 09:00 AM on Monday through Friday"; InvalidSchedule if it cannot be parsed."""
     cron = parse(expression)
     return " ".join(part for part in (_times(cron), _days(cron)) if part)
 
@@ -26,14 +26,14 @@ def _times(cron: Cron) -> str:
         if every_hour:
             return every
         if _is_run(hours):
-            return f"{every} from {hours[0]:02}:00 through {hours[-1]:02}:59"
+            return f"{every} from {_clock(hours[0], 0)} through {_clock(hours[-1], 59)}"
         return f"{every} past {_counted('hour', hours)}"
     if every_hour:
         return "Every hour" if minutes == [0] else f"At {_counted('minute', minutes)} past every hour"
     if len(minutes) == 1 and len(hours) > 2 and (gap := _rhythm(hours, 24)) is not None:
         return f"Every {gap} hours" + (f" at minute {minutes[0]}" if minutes != [0] else "")
     if len(minutes) * len(hours) <= _MAX_TIMES:
-        return "At " + _joined([f"{hour:02}:{minute:02}" for hour in hours for minute in minutes])
+        return "At " + _joined([_clock(hour, minute) for hour in hours for minute in minutes])
     return f"At {_counted('minute', minutes)} past {_counted('hour', hours)}"
 
 
@@ -56,6 +56,10 @@ def _days(cron: Cron) -> str:
 def _names_times(cron: Cron) -> bool:
     """Whether the times are those of a day, so that it must be said which days."""
     return cron.hours != _ALL_HOURS and _times(cron).startswith("At ")
+
+
+def _clock(hour: int, minute: int) -> str:
+    return f"{(hour + 11) % 12 + 1:02}:{minute:02} {'AM' if hour < 12 else 'PM'}"
 
 
 def _rhythm(values: list[int], size: int) -> int | None:

@@ -57,7 +57,7 @@ class Retry:
 
     def keyed(self, caller: Caller, operation: str, body: BaseModel | None) -> Keyed | None:
         """The request as it is remembered; None where it carries no key."""
-        said: Any = body.model_dump(mode="json", exclude_unset=True) if body is not None else None
+        said: Any = body.model_dump(mode="json", exclude_unset=True) if body is not None else {}
         return self.keyed_bytes(caller, operation, canonical(said))
 
     def keyed_bytes(self, caller: Caller, operation: str, body: bytes) -> Keyed | None:

@@ -72,7 +72,7 @@ class Tokens:
     """Signs and reads tokens."""
 
     def __init__(self, settings: GatewaySettings, clock: Clock) -> None:
-        self._key = settings.jwt_secret_key.get_secret_value()
+        self._key = settings.signing_key.get_secret_value()
         self._lifetimes = {
             TokenKind.ACCESS: settings.access_token_lifetime,
             TokenKind.REFRESH: settings.refresh_token_lifetime,
@@ -94,6 +94,7 @@ class Tokens:
             "typ": kind.value,
             "ver": user.token_version,
             "role": user.role,
+            "email": user.email,
         }
         text = jwt.encode(payload, self._key, algorithm=ALGORITHM)
         return IssuedToken(text=text, jti_hash=fingerprint(jti), issued_at=issued_at, expires_at=expires_at)

@@ -162,8 +162,6 @@ class _Work:
                 continue
             uploaded.append(_uploaded(job, is_new=before is None))
             changes += _as_changes(job.id, before, events)
-        # Whoever else changes some of the same jobs at once takes them in the same order.
-        changes.sort(key=lambda change: change.aggregate_id)
         return _Decided(Upload(jobs=uploaded, errors=errors), changes)
 
     def _decide(

@@ -23,7 +23,7 @@ from services.gateway.domain.job import (
 from services.gateway.domain.target import TargetRules, make_target, target_fields
 from services.gateway.gateway import Gateway
 from services.gateway.queries.history import job_as_created
-from services.gateway.queries.taxonomy import resolve_category, resolve_team
+from services.gateway.queries.taxonomy import present_slugs, resolve_category, resolve_team
 from services.gateway.store.aggregates import JOBS
 from services.gateway.store.event_store import Context
 from services.gateway.store.tables import jobs
@@ -136,9 +136,14 @@ async def restore_job(gateway: Gateway, job_id: UUID, actor: Actor) -> Job:
     now = gateway.clock()
 
     async def prepare(connection: AsyncConnection, state: JobState) -> JobCommand:
-        name = state.deleted.name if state.deleted is not None else None
-        name_taken = name is not None and await _is_name_taken(connection, name, job_id)
-        return RestoreJob(job_id=job_id, actor=actor, now=now, name_taken=name_taken)
+        gone = state.deleted
+        return RestoreJob(
+            job_id=job_id,
+            actor=actor,
+            now=now,
+            name_taken=gone is not None and await _is_name_taken(connection, gone.name, job_id),
+            slugs=await present_slugs(connection, gone, state.version) if gone is not None else {},
+        )
 
     return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
 

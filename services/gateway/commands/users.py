@@ -5,12 +5,12 @@ from typing import Any, TypeAlias
 from uuid import NAMESPACE_URL, UUID, uuid4, uuid5
 
 import structlog
-from pydantic import EmailStr, TypeAdapter, ValidationError
 from sqlalchemy import BigInteger, delete, func, literal, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.auth.passwords import MAX_LENGTH, MIN_LENGTH
 from services.gateway.domain.actor import SYSTEM, Actor, Role
+from services.gateway.domain.address import email_address
 from services.gateway.domain.user import (
     DeleteUser,
     InvalidUser,
@@ -42,8 +42,6 @@ ADMINISTRATORS_LOCK = 0x6A6574_61646D  # any number that no other lock of this d
 logger = structlog.get_logger()
 
 Prepare: TypeAlias = Callable[[AsyncConnection, UserState], Awaitable[UserCommand]]
-
-_email: TypeAdapter[str] = TypeAdapter(EmailStr)
 
 
 async def register_user(
@@ -198,8 +196,8 @@ async def create_admin(
 def normal_email(email: str) -> str:
     """An address as it is stored and looked up: nobody means two mailboxes by two spellings of one."""
     try:
-        return _email.validate_python(email).lower()
-    except ValidationError as error:
+        return email_address(email).lower()
+    except ValueError as error:
         raise InvalidUser(f"{email!r} is not a valid e-mail address", title="Invalid email") from error
 
 

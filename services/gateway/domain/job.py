@@ -1,5 +1,6 @@
 """The rules of jobs: which commands change one, and into what. Pure: the time and all facts come with the command."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, TypeAlias, assert_never
@@ -7,7 +8,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.gateway.domain.actor import Actor
-from services.gateway.domain.metadata import metadata_problem
+from services.gateway.domain.metadata import is_same, metadata_problem
 from shared.domain.job import MAX_TIMEOUT_SECONDS, Job
 from shared.domain.schedule import check
 from shared.errors import Conflict, NotFound, RuleViolation
@@ -62,12 +63,14 @@ class DeleteJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreJob:
-    """Bring a deleted job back as it was."""
+    """Bring a deleted job back as it was; the last two are facts read in the same transaction."""
 
     job_id: UUID
     actor: Actor
     now: datetime
     name_taken: bool
+    slugs: Mapping[str, str]
+    """Those that its category and its team have by now."""
 
 
 JobCommand: TypeAlias = CreateJob | UpdateJob | DeleteJob | RestoreJob
@@ -155,11 +158,13 @@ def _update(command: UpdateJob, state: JobState) -> list[DomainEvent]:
         raise JobNotFound(command.job_id)
     command.actor.must_be_allowed_to_change(before.owner_id)
     changed = _without_idle_addresses(before.model_copy(update=command.changes))
-    if changed == _without_idle_addresses(before):
+    if changed == _without_idle_addresses(before) and is_same(changed.metadata, before.metadata):
         return []
     if command.name_taken:
         raise DuplicateJobName(changed.name)
-    _check(changed, command.now)
+    # What ends need not be what may be written today: one such job would keep all others from being paused.
+    if command.reason is None:
+        _check(changed, command.now)
     if changed.schedule.end_date != before.schedule.end_date:
         _check_end_date(changed.schedule.end_date, changed.schedule.timezone, command.now)
     if changed.is_active and not before.is_active and has_ended(changed, command.now):
@@ -185,7 +190,8 @@ def _restore(command: RestoreJob, state: JobState) -> list[DomainEvent]:
     if command.name_taken:
         raise DuplicateJobName(state.deleted.name)
     is_active = state.deleted.is_active and not has_ended(state.deleted, command.now)
-    job = _next_version(state.deleted.model_copy(update={"is_active": is_active}), state, command.now)
+    changes = {**command.slugs, "is_active": is_active}
+    job = _next_version(state.deleted.model_copy(update=changes), state, command.now)
     _check(job, command.now)
     return [JobRestored(job=job)]
 

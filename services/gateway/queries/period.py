@@ -61,7 +61,8 @@ def _instant(text: str | None, *, is_end: bool) -> datetime | None:
     if not text:
         return None
     try:
-        parsed = datetime.fromisoformat(text)
+        # In a query, the `+` of an offset that nobody escaped has become a blank.
+        parsed = datetime.fromisoformat(text.replace(" ", "+") if "T" in text else text)
         whole_day = timedelta(days=1) if is_end and _is_day(text) else timedelta(0)
         return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC) + whole_day
     except (ValueError, OverflowError) as error:

@@ -11,8 +11,10 @@ from sqlalchemy.sql import Select
 from services.gateway.domain.category import GENERAL
 from services.gateway.domain.job import InvalidJob
 from services.gateway.domain.slug import slugify
+from services.gateway.store.aggregates import CATEGORIES, TEAMS
 from services.gateway.store.database import Database
-from services.gateway.store.tables import categories, teams
+from services.gateway.store.tables import categories, events, teams
+from shared.domain.job import Job
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,12 +22,13 @@ class _Kind:
     """What jobs name: where it stands, and how errors call it."""
 
     table: Table
+    aggregate: str
     noun: str
     title: str
 
 
-_CATEGORY = _Kind(table=categories, noun="category", title="Invalid category")
-_TEAM = _Kind(table=teams, noun="PIC team", title="Invalid PIC team")
+_CATEGORY = _Kind(table=categories, aggregate=CATEGORIES.name, noun="category", title="Invalid category")
+_TEAM = _Kind(table=teams, aggregate=TEAMS.name, noun="PIC team", title="Invalid PIC team")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,34 @@ async def load_taxonomy(connection: AsyncConnection) -> Taxonomy:
         (await connection.execute(_oldest_first(categories).with_for_update(read=True))).all(),
         (await connection.execute(_oldest_first(teams).with_for_update(read=True))).all(),
     )
+
+
+async def present_slugs(connection: AsyncConnection, deleted: Job, version: int) -> dict[str, str]:
+    """The slugs that the category and the team of a job have now that was deleted with this version.
+
+    They are not renamed before the transaction ends.
+    """
+    deletion = select(events.c.position).where(
+        events.c.aggregate_id == deleted.id, events.c.version == version
+    )
+    slugs: dict[str, str] = {}
+    for field, kind in (("category", _CATEGORY), ("pic_team", _TEAM)):
+        # Who had the slug then: somebody else may have taken it since.
+        bearer = (
+            select(events.c.aggregate_id)
+            .where(
+                events.c.aggregate == kind.aggregate,
+                events.c.position < deletion.scalar_subquery(),
+                events.c.data[(kind.aggregate, "slug")].as_string() == getattr(deleted, field),
+            )
+            .order_by(events.c.position.desc())
+            .limit(1)
+        )
+        held = select(kind.table.c.slug).where(kind.table.c.id == bearer.scalar_subquery())
+        present: str | None = await connection.scalar(held.with_for_update(read=True))
+        if present is not None:
+            slugs[field] = present
+    return slugs
 
 
 async def _resolve(connection: AsyncConnection, kind: _Kind, text: str) -> str:

@@ -36,7 +36,9 @@ class Database:
             parsed = parsed.set(drivername="sqlite+aiosqlite")
             if parsed.database and parsed.database != ":memory:":
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine = create_async_engine(parsed, pool_size=POOL_SIZE, max_overflow=0)
+            self.engine = create_async_engine(
+                parsed, pool_size=POOL_SIZE, max_overflow=0, hide_parameters=True
+            )
             _prepare_sqlite(self.engine)
         else:
             parsed = parsed.set(drivername="postgresql+psycopg")
@@ -44,6 +46,7 @@ class Database:
                 parsed,
                 pool_size=POOL_SIZE,
                 max_overflow=POOL_SIZE,
+                hide_parameters=True,  # an error that is logged must not tell a password's hash
                 pool_pre_ping=True,
                 connect_args={
                     "connect_timeout": 5,

@@ -116,3 +116,7 @@ class TestEnvironment:
             service_environment(configured, tmp_path)
         )
         assert list(tmp_path.iterdir()) == []
+
+    def test_one_key_that_is_configured_signs_the_tokens_too(self, tmp_path: Path) -> None:
+        made = service_environment(UpSettings(secret_key=SecretStr("a")), tmp_path)
+        assert not {"SECRET_KEY", "JWT_SECRET_KEY"} & set(made)

@@ -198,16 +198,24 @@ async def test_others_see_theirs_only(api: Api) -> None:
 
 async def test_an_owner_says_who_belongs_to_it(api: Api) -> None:
     account = await make(api)
-    await join(api, account, "viewer", "owner")
-    await join(api, account, "user")
-    assert (await api.viewer.put(part(api, account, "other"), json={"role": "member"})).status_code == 200
-    assert (await api.viewer.delete(part(api, account, "user"))).status_code == 200
-    assert await members(api.viewer, account) == [("other", "member"), ("viewer", "owner")]
+    await join(api, account, "user", "owner")
+    await join(api, account, "viewer")
+    assert (await api.user.put(part(api, account, "other"), json={"role": "member"})).status_code == 200
+    assert (await api.user.delete(part(api, account, "viewer"))).status_code == 200
+    assert await members(api.user, account) == [("other", "member"), ("user", "owner")]
     for answer in (
-        await api.other.put(part(api, account, "user"), json={"role": "member"}),
-        await api.other.delete(part(api, account, "viewer")),
+        await api.other.put(part(api, account, "viewer"), json={"role": "member"}),
+        await api.other.delete(part(api, account, "user")),
     ):
         assert (answer.status_code, answer.json()["error"]) == (403, "Insufficient permissions")
+
+
+async def test_a_viewer_only_looks_even_as_an_owner(api: Api) -> None:
+    account = await make(api)
+    await join(api, account, "viewer", "owner")
+    answer = await api.viewer.put(part(api, account, "other"), json={"role": "member"})
+    assert (answer.status_code, answer.json()["error"]) == (403, "Insufficient permissions")
+    assert await members(api.viewer, account) == [("viewer", "owner")]
 
 
 async def test_only_administrators_make_and_rename_them(api: Api) -> None:

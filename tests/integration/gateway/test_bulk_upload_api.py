@@ -199,6 +199,7 @@ async def test_each_fault_of_a_row_has_its_name(api: Api) -> None:
 async def test_half_a_character_in_a_request_body_is_an_error_of_its_row(api: Api) -> None:
     body = await upload(api.user, row_of("bad", Request_Body='{"k": "\\ud800"}'), row_of("good"))
     assert (body["created"], body["failed"]) == (1, 1)
+    assert body["errors"][0]["message"] == "The body must not contain lone surrogates"
 
 
 async def test_a_name_that_is_taken_is_an_error(api: Api) -> None:

@@ -38,7 +38,7 @@ class TestValidate:
             "valid": True,
             "message": "Valid cron expression",
             "cron_expression": "0 2 * * *",
-            "description": "At 02:00 every day",
+            "description": "At 02:00 AM every day",
             "timezone": "Asia/Tokyo",
         }
 
@@ -58,7 +58,7 @@ class TestValidate:
 
     async def test_sunday_is_0_and_7(self, api: Api) -> None:
         described = {(await validated(api, cron_expression=f"0 9 * * {day}"))["description"] for day in "07"}
-        assert described == {"At 09:00 on Sunday"}
+        assert described == {"At 09:00 AM on Sunday"}
 
 
 class TestPreview:

@@ -7,6 +7,7 @@ import orjson
 import pytest
 from sqlalchemy import update
 
+from services.gateway import housekeeping
 from services.gateway.bus_state import load_bus_state
 from services.gateway.housekeeping import KEEP, Housekeeping
 from services.gateway.projector import Projector
@@ -50,6 +51,17 @@ async def acknowledge(bus: Bus, count: int) -> None:
     subscription = await bus.js.pull_subscribe_bind(durable, subjects.TRIGGERS)
     for message in await subscription.fetch(count):
         await message.ack_sync()
+    await subscription.unsubscribe()
+
+
+async def tell(bus: Bus, count: int) -> None:
+    """What notifiers do with the first reports."""
+    durable = subjects.NOTIFIER_DURABLE
+    subscription = await bus.js.subscribe(
+        subjects.ALL_EXECUTIONS, queue=durable, stream=subjects.EXECUTIONS, manual_ack=True
+    )
+    for _ in range(count):
+        await (await subscription.next_msg(timeout=5)).ack_sync()
     await subscription.unsubscribe()
 
 
@@ -117,8 +129,10 @@ class TestTriggers:
 
 
 class TestExecutions:
-    async def report(self, bus: Bus, database: Database, open_at: int | None = None) -> list[datetime]:
-        """Fill EXECUTIONS and project it; one execution may stay open. Returns when each report was stored."""
+    async def report(
+        self, bus: Bus, database: Database, open_at: int | None = None, told: int = REPORTS
+    ) -> list[datetime]:
+        """Fill EXECUTIONS, project and tell it; one execution may stay open. Returns when each report was stored."""
         reports: list[ExecutionReported] = []
         for number in range(1, REPORTS + 1):
             phase = Phase.STARTED if number == open_at else Phase.SUCCEEDED
@@ -128,6 +142,7 @@ class TestExecutions:
             await bus.publish(packed(report, subject))
             await asyncio.sleep(0.002)
         await Projector(database).absorb(await read_all(bus, subjects.EXECUTIONS), position=0, generation=1)
+        await tell(bus, told)
         stored = [await bus.js.get_msg(subjects.EXECUTIONS, seq=one) for one in range(1, REPORTS + 1)]
         return [message.time for message in stored if message.time is not None]
 
@@ -148,6 +163,19 @@ class TestExecutions:
         await has_read(database, projector_position=10)
         await house(database, small, times[-1] + 2 * KEEP).purge_executions()
         assert await first_of(small, subjects.EXECUTIONS) == 10
+
+    async def test_what_is_not_told_stays_until_room_is_short(
+        self, small: Bus, database: Database, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        times = await self.report(small, database, told=10)
+        later = house(database, small, times[-1] + 2 * KEEP)
+        with monkeypatch.context() as patched:
+            patched.setattr(housekeeping, "URGENT_ABOVE", 0.95)
+            await later.purge_executions()
+            assert await first_of(small, subjects.EXECUTIONS) == 10
+        monkeypatch.setattr(housekeeping, "URGENT_ABOVE", 0.5)
+        await later.purge_executions()
+        assert await first_of(small, subjects.EXECUTIONS) == REPORTS
 
     async def test_the_claim_of_an_unfinished_execution_stays(self, small: Bus, database: Database) -> None:
         times = await self.report(small, database, open_at=12)

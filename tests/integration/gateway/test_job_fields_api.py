@@ -1,5 +1,6 @@
 """The fields of a job: what they mean together, and what no job may have."""
 
+import json
 from typing import Any
 from uuid import uuid4
 
@@ -133,3 +134,25 @@ async def test_what_is_no_json_object_is_told_apart(api: Api) -> None:
         ):
             answer = await api.user.request(method, path, content=content, headers=headers)
             assert (answer.status_code, answer.json()["error"]) == (400, error)
+
+
+async def test_true_in_the_metadata_is_not_1(api: Api) -> None:
+    job = await api.create_job(metadata={"on": 1, "all": [{"off": 0}]})
+    metadata = {"on": True, "all": [{"off": False}]}
+    answer = await api.user.put(f"/jobs/{job['id']}", json={"metadata": metadata})
+    changed = answer.json()["job"]
+    assert (answer.status_code, changed["version"], json.dumps(changed["metadata"], sort_keys=True)) == (
+        200,
+        2,
+        json.dumps(metadata, sort_keys=True),
+    )
+    newest = (await body_of(api.user, f"/jobs/{job['id']}/history"))["history"][0]
+    assert list(newest["changes"]) == ["metadata"]
+
+
+async def test_a_body_that_is_nested_too_deeply_is_a_400_at_any_depth(api: Api) -> None:
+    as_json = {"Content-Type": "application/json"}
+    for depth in range(800, 1010, 2):
+        content = '{"username": ' + '{"a": ' * depth + "1" + "}" * depth + ', "password": "x"}'
+        answer = await api.anonymous.post("/auth/login", content=content, headers=as_json)
+        assert answer.status_code == 400, f"{depth}: {answer.text}"

@@ -70,3 +70,12 @@ async def test_v1_has_them_too(api: Api) -> None:
     assert (await api.viewer.get(url)).headers["ETag"] == '"1"'
     answer = await api.user.put(url, json={"name": "new"}, headers={"If-Match": '"2"'})
     assert answer.status_code == 412
+
+
+async def test_a_job_may_be_sent_back_as_it_was_shown(api: Api) -> None:
+    job = await api.create_job(metadata={"kept": True})
+    answer = await api.user.put(f"/jobs/{job['id']}", json={**job, "name": "renamed"})
+    assert answer.status_code == 200, answer.text
+    changed = answer.json()["job"]
+    assert {**changed, "name": job["name"], "version": 1, "updated_at": job["updated_at"]} == job
+    assert (changed["version"], changed["created_by"]) == (2, job["created_by"])

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
@@ -134,6 +135,42 @@ async def test_what_people_deleted_is_not_there_again_on_the_way_back(database: 
     await downgrade(database, "0002")
     await upgrade(database)
     assert await rows_of(database, notifications) == kept
+
+
+@pytest.mark.parametrize(
+    ("end_date", "ends_at"),
+    [
+        ("2026-12-31", datetime(2026, 12, 31, 15, tzinfo=UTC)),
+        ("9999-12-31", datetime.max.replace(tzinfo=UTC)),
+        (None, None),
+    ],
+)
+async def test_jobs_that_were_there_have_what_their_states_say(
+    database: Database, end_date: str | None, ends_at: datetime | None
+) -> None:
+    state = {
+        "category": "reports",
+        "target": {"kind": "github_actions"},
+        "schedule": {"end_date": end_date, "timezone": "Asia/Tokyo"},
+    }
+    row = {
+        "id": uuid4(),
+        "account_id": uuid4(),
+        "name": "nightly",
+        "owner_id": uuid4(),
+        "is_active": True,
+        "version": 1,
+        "created_at": SOME_TIME,
+        "updated_at": SOME_TIME,
+        "state": state,
+    }
+    async with database.write() as connection:
+        await connection.execute(jobs.insert().values(row))
+    await downgrade(database, "0001")
+    await upgrade(database)
+    (after,) = await rows_of(database, jobs)
+    expected = {"category": "reports", "pic_team": None, "target_kind": "github_actions", "ends_at": ends_at}
+    assert {name: after[name] for name in expected} == expected
 
 
 async def test_each_leads_one_step_back(database: Database) -> None:

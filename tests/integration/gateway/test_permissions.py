@@ -83,8 +83,8 @@ MATRIX = {
     "GET /accounts/{account_id}": (LOGGED_IN, MEMBERS),
     "PUT /accounts/{account_id}": (ADMINS, ADMIN_ONLY),
     "GET /accounts/{account_id}/members": (LOGGED_IN, MEMBERS),
-    "PUT /accounts/{account_id}/members/{user_id}": (LOGGED_IN, MEMBERS),
-    "DELETE /accounts/{account_id}/members/{user_id}": (LOGGED_IN, MEMBERS),
+    "PUT /accounts/{account_id}/members/{user_id}": (EDITORS, (200, 200, 404, 403, 401)),
+    "DELETE /accounts/{account_id}/members/{user_id}": (EDITORS, (200, 200, 404, 403, 401)),
 }
 ONLY_V2 = {name for name in MATRIX if "/accounts" in name}
 ROUTES = [(V2, name) for name in MATRIX] + [(V1, name) for name in MATRIX if name not in ONLY_V2]

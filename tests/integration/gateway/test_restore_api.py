@@ -73,6 +73,19 @@ async def test_a_job_whose_last_day_is_over_comes_back_paused(api: Api) -> None:
     assert (answer.status_code, answer.json()["job"]["is_active"]) == (200, False)
 
 
+async def test_it_has_the_slugs_that_its_category_and_its_team_got_meanwhile(api: Api) -> None:
+    category = (await api.admin.post("/job-categories", json={"name": "Reports"})).json()["category"]
+    team = await api.create_team("Quality")
+    job = await deleted(api, category="reports", pic_team="quality")
+    await api.admin.put(f"/job-categories/{category['id']}", json={"name": "Audits"})
+    await api.admin.put(f"/pic-teams/{team['id']}", json={"name": "Assurance"})
+    # Somebody else has the old ones now.
+    await api.admin.post("/job-categories", json={"name": "Reports"})
+    await api.create_team("Quality")
+    back = (await api.user.post(f"/jobs/{job['id']}/restore")).json()["job"]
+    assert (back["category"], back["pic_team"]) == ("audits", "assurance")
+
+
 async def test_a_job_that_is_there_is_a_409(api: Api) -> None:
     job = await api.create_job()
     answer = await api.user.post(f"/jobs/{job['id']}/restore")

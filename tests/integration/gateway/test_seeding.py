@@ -11,11 +11,15 @@ import orjson
 import pytest
 
 from services.gateway import seeding, steward
+from services.gateway.commands.slack import update_slack_settings
+from services.gateway.commands.teams import create_team, update_team
+from services.gateway.commands.users import delete_user, register_user, update_user
+from services.gateway.domain.actor import SYSTEM
 from services.gateway.gateway import Gateway
 from services.gateway.relay import Relay
 from services.gateway.seeding import Seeder
 from services.gateway.seeding_executions import ExecutionSeeds
-from services.gateway.store.tables import events
+from services.gateway.store.tables import bus_streams, events
 from shared.bus import streams, subjects
 from shared.bus.connect import Bus
 from shared.bus.envelope import unpack
@@ -23,14 +27,24 @@ from shared.bus.fence import read_generation
 from shared.bus.streams import stream_configs
 from shared.clock import utc_now
 from shared.errors import Transient
-from shared.events import CheckpointReached, JobDeleted, JobEvent, JobsSeeded
+from shared.events import (
+    CheckpointReached,
+    JobDeleted,
+    JobEvent,
+    JobsSeeded,
+    SlackSettingsUpdated,
+    TeamEvent,
+    User,
+    UserEvent,
+)
 from tests.fixtures.builders import make_job
-from tests.fixtures.bus import read_all
+from tests.fixtures.bus import following, read_all
 from tests.fixtures.database import rows_of
 from tests.fixtures.eventually import eventually
 from tests.fixtures.nats import NatsProcess
 from tests.integration.gateway.world import (
     at_work,
+    background,
     change,
     create,
     delete,
@@ -203,6 +217,63 @@ async def compacted_is_behind(bus: Bus, newest: dict[UUID, int]) -> bool:
     """Whether JOBS holds these, wherever the marker stands."""
     found = [unpack(one.body, one.headers).event for one in await read_all(bus, subjects.JOBS)]
     return {one.current.id: version_of(one) for one in found if isinstance(one, JobEvent)} == newest
+
+
+async def test_everybody_who_is_there_is_known_in_a_new_store(
+    nats_server: NatsProcess, gateway: Gateway
+) -> None:
+    async def register(name: str) -> User:
+        address, password = f"{name}@example.com", "a good password"
+        return await register_user(
+            gateway, username=name, email=address, password=password, role="user", actor=SYSTEM
+        )
+
+    async with at_work(gateway):
+        await works_in(gateway, 1)
+        await register("stays")
+        leaves, moves = [await register(name) for name in ("leaves", "moves")]
+        await delete_user(gateway, leaves.id, SYSTEM)
+        await update_user(gateway, moves.id, {"email": "moved@example.com"}, SYSTEM)
+        team = await create_team(gateway, SYSTEM, name="Operations", slack_handle="@old")
+        await update_slack_settings(
+            gateway, {"is_enabled": True, "webhook_url": "https://hooks.example.com/x"}, SYSTEM
+        )
+        await eventually(lambda: is_all_published(gateway.database))
+        await restart_without_store(nats_server)
+        await works_in(gateway, 2)
+        await update_team(gateway, team.id, SYSTEM, slack_handle="@new")
+        await eventually(lambda: is_all_published(gateway.database))
+        await eventually(lambda: directory_holds(gateway.bus, 4))
+        known = [
+            unpack(one.body, one.headers).event for one in await read_all(gateway.bus, subjects.DIRECTORY)
+        ]
+    assert {event.user.email for event in known if isinstance(event, UserEvent) and event.user} == {
+        "stays@example.com",
+        "moved@example.com",
+    }
+    assert [event.team.slack_handle for event in known if isinstance(event, TeamEvent)] == ["@new"]
+    assert [event.settings.is_enabled for event in known if isinstance(event, SlackSettingsUpdated)] == [True]
+
+
+async def directory_holds(bus: Bus, count: int) -> bool:
+    """Whether that many people, teams and settings have been copied."""
+    return (await bus.js.stream_info(subjects.DIRECTORY)).state.messages == count
+
+
+async def test_a_store_of_an_earlier_version_is_made_anew(gateway: Gateway) -> None:
+    async with at_work(gateway):
+        await works_in(gateway, 1)
+        job = await create(gateway.event_store, make_job())
+        await eventually(lambda: is_all_published(gateway.database))
+    added = [subjects.DIRECTORY, subjects.NOTICES]
+    for name in added:
+        await gateway.bus.js.delete_stream(name)
+    async with gateway.database.write() as connection:
+        await connection.execute(bus_streams.delete().where(bus_streams.c.name.in_(added)))
+    async with background(gateway.steward.run()), following(gateway.fence):
+        await works_in(gateway, 2)
+        assert set(FILE_STREAMS) <= set(await streams.read_streams(gateway.bus.js))
+        await eventually(lambda: compacted_is(gateway.bus, {job.id: 1}, 2))
 
 
 async def test_an_older_copy_of_the_store_is_found_to_be_rolled_back(

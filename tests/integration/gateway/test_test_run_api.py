@@ -183,10 +183,10 @@ async def test_what_goes_wrong_is_an_answer_too(world: World) -> None:
 
 
 async def test_a_trial_leaves_no_trace(world: World) -> None:
-    before = await rows_of(world.gateway.database, events)
+    before = [row["id"] for row in await rows_of(world.gateway.database, events)]
     async with world.executor():
         await world.test_run(target_url=HOOK)
-    assert await rows_of(world.gateway.database, events) == before
+    assert [row["id"] for row in await rows_of(world.gateway.database, events)] == before
     for table in (jobs, executions, runs):
         assert await rows_of(world.gateway.database, table) == []
 

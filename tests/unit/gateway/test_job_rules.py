@@ -66,7 +66,7 @@ def delete(job_id: UUID, **overrides: Any) -> DeleteJob:
 
 
 def restore(job_id: UUID, **overrides: Any) -> RestoreJob:
-    values = {"job_id": job_id, "actor": AS_OWNER, "now": LATER, "name_taken": False}
+    values = {"job_id": job_id, "actor": AS_OWNER, "now": LATER, "name_taken": False, "slugs": {}}
     return RestoreJob(**{**values, **overrides})
 
 
@@ -159,6 +159,22 @@ class TestUpdate:
         given(JobCreated(job=job)).when(update(job, {"is_active": False}, actor=SYSTEM, reason="ended")).then(
             JobUpdated(job=next_version(job, is_active=False), before=job, reason="ended")
         )
+
+    def test_it_pauses_a_job_that_could_not_be_made_any_more(self) -> None:
+        job = job_of_owner(metadata={"x": "y" * 65_536})
+        pause = update(job, {"is_active": False}, actor=SYSTEM, reason="ended")
+        given(JobCreated(job=job)).when(pause).then(
+            JobUpdated(job=next_version(job, is_active=False), before=job, reason="ended")
+        )
+
+    def test_metadata_with_true_in_place_of_1_is_another(self) -> None:
+        job = job_of_owner(metadata={"a": [1, {"b": 0}]})
+        for metadata in ({"a": [True, {"b": 0}]}, {"a": [1, {"b": False}]}):
+            after = next_version(job, metadata=metadata)
+            given(JobCreated(job=job)).when(update(job, {"metadata": metadata})).then(
+                JobUpdated(job=after, before=job)
+            )
+        given(JobCreated(job=job)).when(update(job, {"metadata": {"a": [1.0, {"b": 0}]}})).then()
 
 
 class TestNotifications:
@@ -354,7 +370,7 @@ COMMANDS = st.one_of(
     UPDATES,
     UPDATES,
     st.builds(DeleteJob, job_id=st.just(A_JOB.id), **FACTS),
-    st.builds(RestoreJob, job_id=st.just(A_JOB.id), **FACTS, **NAME_TAKEN),
+    st.builds(RestoreJob, job_id=st.just(A_JOB.id), slugs=st.just({}), **FACTS, **NAME_TAKEN),
 )
 
 

@@ -36,6 +36,7 @@ def nested(depth: int) -> Any:
         ({"a": float("inf")}, NUMBERS),
         (nested(MAX_METADATA_DEPTH + 1), f"must not be nested deeper than {MAX_METADATA_DEPTH} levels"),
         ({"a": "x" * MAX_METADATA_BYTES}, f"must have at most {MAX_METADATA_BYTES} bytes of JSON"),
+        ({"a": [1e18] * (MAX_METADATA_BYTES // 19)}, f"must have at most {MAX_METADATA_BYTES} bytes of JSON"),
         ({"a": "ü" * (MAX_METADATA_BYTES // 2)}, f"must have at most {MAX_METADATA_BYTES} bytes of JSON"),
     ],
 )

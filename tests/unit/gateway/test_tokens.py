@@ -82,6 +82,13 @@ class TestIssued:
                 SOME_TIME + timedelta(seconds=lifetime),
             )
 
+    def test_without_a_key_of_its_own_the_secret_key_signs_it(self, clock: MovableClock) -> None:
+        settings = {"secret_key": KEY, "jwt_access_token_expires": 1}
+        issued = Tokens(GatewaySettings.model_validate(settings), clock).issue(TokenKind.ACCESS, USER)
+        untimed: jwt.types.Options = {"verify_exp": False, "verify_iat": False, "verify_aud": False}
+        claims = jwt.decode(issued.text, KEY, algorithms=["HS256"], options=untimed)
+        assert (claims["sub"], claims["role"], claims["email"]) == (str(USER.id), USER.role, USER.email)
+
     def test_no_two_are_the_same(self, tokens: Tokens) -> None:
         assert len({tokens.issue(TokenKind.REFRESH, USER).text for _ in range(10)}) == 10
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Path, status
 
 from services.gateway.api.dependencies import ThisGateway, parse_id
 from services.gateway.api.errors import error_responses
-from services.gateway.api.permissions import Admin, AnyRole
+from services.gateway.api.permissions import Admin, AnyRole, Editor
 from services.gateway.api.v2.models.accounts import (
     AccountAnswer,
     AccountChangedAnswer,
@@ -81,7 +81,7 @@ async def list_members(gateway: ThisGateway, caller: AnyRole, account_id: Accoun
 
 @v2_router.put("/{account_id}/members/{user_id}", responses=error_responses(400, 401, 403, 404, 409, 413))
 async def set_member(
-    gateway: ThisGateway, caller: AnyRole, account_id: AccountId, user_id: UserId, body: MemberWrite
+    gateway: ThisGateway, caller: Editor, account_id: AccountId, user_id: UserId, body: MemberWrite
 ) -> MemberChangedAnswer:
     """Make somebody a member of an account, or change their part; for administrators and its owners."""
     await commands.set_member(gateway, account_id, user_id, body.role, caller.actor)
@@ -91,7 +91,7 @@ async def set_member(
 
 @v2_router.delete("/{account_id}/members/{user_id}", responses=error_responses(400, 401, 403, 404, 409))
 async def remove_member(
-    gateway: ThisGateway, caller: AnyRole, account_id: AccountId, user_id: UserId
+    gateway: ThisGateway, caller: Editor, account_id: AccountId, user_id: UserId
 ) -> MemberRemovedAnswer:
     """Take somebody out of an account; for administrators and its owners."""
     await commands.remove_member(gateway, account_id, user_id, caller.actor)

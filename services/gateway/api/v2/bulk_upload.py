@@ -90,7 +90,8 @@ def _row_error(row: JobRow, error: ValidationError) -> RowError:
     field = str(problem["loc"][0]) if problem["loc"] else ""
     title = problem.get("ctx", {}).get("title") or _TITLES.get(field) or f"Invalid {field or 'row'}"
     reason = problem["msg"].removeprefix("Value error, ")
-    return RowError(row=row.number, name=row.name, title=title, message=f"{field}: {reason}")
+    message = f"{field}: {reason}" if field else reason
+    return RowError(row=row.number, name=row.name, title=title, message=message)
 
 
 def _answer(table: CsvTable, upload: Upload, errors: list[RowError], *, dry_run: bool) -> BulkUploadAnswer:

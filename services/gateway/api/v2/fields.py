@@ -4,9 +4,10 @@ import re
 from datetime import date
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import AfterValidator, BeforeValidator, EmailStr, Field, StringConstraints, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from services.gateway.domain.address import email_address
 from services.gateway.domain.job import EMPTY_NAME, MAX_NAME_LENGTH
 from services.gateway.domain.metadata import metadata_problem
 from services.gateway.domain.target import MAX_URL_LENGTH
@@ -73,8 +74,11 @@ TargetUrl: TypeAlias = Annotated[
 Metadata: TypeAlias = Annotated[
     dict[str, Any], AfterValidator(_storable), Field(description="Any JSON object; a POST sends it along.")
 ]
+Email: TypeAlias = Annotated[
+    str, AfterValidator(email_address), WithJsonSchema({"type": "string", "format": "email"})
+]
 Emails: TypeAlias = Annotated[
-    list[EmailStr],
+    list[Email],
     Field(max_length=MAX_EMAILS, description="Who is told by e-mail, if that is enabled."),
 ]
 Flag: TypeAlias = Annotated[bool, Field(strict=True)]

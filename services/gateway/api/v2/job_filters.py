@@ -29,8 +29,8 @@ def _filter(
 ) -> JobFilter:
     return JobFilter(
         search=search,
-        category=category,
-        pic_team=pic_team,
+        category=category or None,
+        pic_team=pic_team or None,
         is_active=is_active,
         owner_id=created_by,
         target_kind=target_type,

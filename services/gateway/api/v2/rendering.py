@@ -8,6 +8,7 @@ from services.gateway.api.v2.models.cron import ClockChangeView, CronPreviewAnsw
 from services.gateway.api.v2.models.history import FieldChange, HistoryEntry
 from services.gateway.api.v2.models.jobs import JobsPage, JobView, WebhookView
 from services.gateway.domain.cron_preview import CronPreview
+from services.gateway.domain.metadata import is_same
 from services.gateway.domain.target import target_fields
 from services.gateway.queries.history import JobChange
 from services.gateway.queries.jobs import Page
@@ -68,7 +69,7 @@ def history_entry(change: JobChange) -> HistoryEntry:
     changes = {
         name: FieldChange(from_=before.get(name), to=after.get(name))
         for name in after or before
-        if before.get(name) != after.get(name)
+        if not is_same(before.get(name), after.get(name))
     }
     return HistoryEntry(
         version=change.version,

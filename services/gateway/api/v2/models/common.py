@@ -1,7 +1,7 @@
 """What all models share: input refuses fields that it does not know, answers never change."""
 
 import json
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
@@ -20,7 +20,22 @@ class Input(BaseModel):
                 json.dumps(value, ensure_ascii=False).encode()
             except UnicodeEncodeError as error:
                 raise ValueError("The body must not contain lone surrogates") from error
+            except RecursionError as error:  # the parser of the body gets a little deeper
+                raise ValueError("The body is nested too deeply") from error
         return value
+
+
+class Update(Input):
+    """Changes of what a GET shows: what it shows and nobody can change may be sent back, and is passed over."""
+
+    fixed: ClassVar[frozenset[str]]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _leave_out_what_is_fixed(cls, value: Any) -> Any:
+        if not isinstance(value, dict):
+            return value
+        return {name: given for name, given in value.items() if name not in cls.fixed}
 
 
 def not_given() -> Any:

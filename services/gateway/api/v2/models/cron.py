@@ -47,7 +47,7 @@ class ValidCron(View):
                     "valid": True,
                     "message": "Valid cron expression",
                     "cron_expression": "0 2 * * *",
-                    "description": "At 02:00 every day",
+                    "description": "At 02:00 AM every day",
                     "timezone": "Asia/Tokyo",
                 }
             ]

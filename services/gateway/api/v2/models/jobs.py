@@ -19,7 +19,7 @@ from services.gateway.api.v2.fields import (
     TimeoutSeconds,
     TimeZone,
 )
-from services.gateway.api.v2.models.common import Input, View
+from services.gateway.api.v2.models.common import Input, Update, View, not_given
 from shared.domain.job import DEFAULT_TIMEOUT_SECONDS, HttpMethod
 
 # Where the flat fields of v2 stand in a job; the others have the same name in both.
@@ -106,29 +106,36 @@ class JobCreate(JobFields):
     pic_team: TaxonomyName = Field(description="The team in charge: its slug or its name.")
 
 
-def _not_given() -> Any:
-    """Stands where an update leaves a field alone; which ones it sets is told by `exclude_unset`, not by a value."""
-    return None
-
-
-class JobChanges(Input):
+class JobChanges(Update):
     """What every contract may change; what is not given stays as it is."""
 
-    name: JobName = Field(default_factory=_not_given)
-    cron_expression: CronExpression = Field(default_factory=_not_given)
-    target_url: TargetUrl | None = Field(default_factory=_not_given)
-    webhook: WebhookOptions = Field(default_factory=_not_given)
-    category: TaxonomyName = Field(default_factory=_not_given, description="Its category: slug or name.")
-    metadata: Metadata = Field(default_factory=_not_given)
-    timezone: TimeZone = Field(default_factory=_not_given)
-    timeout_seconds: TimeoutSeconds = Field(default_factory=_not_given)
+    fixed = frozenset(
+        {
+            "id",
+            "created_by",
+            "created_at",
+            "updated_at",
+            "last_execution_at",
+            "next_execution_at",
+            "version",
+        }
+    )
+
+    name: JobName = Field(default_factory=not_given)
+    cron_expression: CronExpression = Field(default_factory=not_given)
+    target_url: TargetUrl | None = Field(default_factory=not_given)
+    webhook: WebhookOptions = Field(default_factory=not_given)
+    category: TaxonomyName = Field(default_factory=not_given, description="Its category: slug or name.")
+    metadata: Metadata = Field(default_factory=not_given)
+    timezone: TimeZone = Field(default_factory=not_given)
+    timeout_seconds: TimeoutSeconds = Field(default_factory=not_given)
     enable_email_notifications: Flag = Field(
-        default_factory=_not_given,
+        default_factory=not_given,
         description="Tell `notification_emails` of failures; disabling clears those.",
     )
-    notification_emails: Emails = Field(default_factory=_not_given)
-    notify_on_success: Flag = Field(default_factory=_not_given, description="Tell them of successes too.")
-    is_active: Flag = Field(default_factory=_not_given, description="Whether it runs on its schedule.")
+    notification_emails: Emails = Field(default_factory=not_given)
+    notify_on_success: Flag = Field(default_factory=not_given, description="Tell them of successes too.")
+    is_active: Flag = Field(default_factory=not_given, description="Whether it runs on its schedule.")
     github_owner: GitHubName | None = None
     github_repo: GitHubName | None = Field(default=None, description="Its name, or `owner/name`.")
     github_workflow_name: GitHubName | None = Field(
@@ -147,8 +154,8 @@ class JobUpdate(JobChanges):
         json_schema_extra={"examples": [{"cron_expression": "30 3 * * *"}, {"is_active": False}]}
     )
 
-    end_date: EndDate = Field(default_factory=_not_given)
-    pic_team: TaxonomyName = Field(default_factory=_not_given, description="The team in charge.")
+    end_date: EndDate = Field(default_factory=not_given)
+    pic_team: TaxonomyName = Field(default_factory=not_given, description="The team in charge.")
 
 
 def _as_job_fields(flat: dict[str, Any]) -> dict[str, Any]:

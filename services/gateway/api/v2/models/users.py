@@ -1,6 +1,6 @@
 """Users and their preferences, as they are written and shown."""
 
-from typing import Annotated, Any, ClassVar, Self, TypeAlias
+from typing import Annotated, Any, Self, TypeAlias
 from uuid import UUID, uuid5
 
 from pydantic import (
@@ -17,7 +17,7 @@ from pydantic_core import PydanticCustomError
 from services.gateway.api.errors import MISSING_FIELDS
 from services.gateway.api.v2.fields import Flag
 from services.gateway.api.v2.models.auth import USER_EXAMPLE, UserView, example
-from services.gateway.api.v2.models.common import Input, View, not_given
+from services.gateway.api.v2.models.common import Input, Update, View, not_given
 from services.gateway.domain.actor import Role
 from shared.domain.directory import NotificationPreferences, UiPreferences
 from shared.events import User
@@ -64,20 +64,7 @@ class UserCreate(Input):
     is_active: Flag = Field(default=True, description="Whether the user may log in.")
 
 
-class _Update(Input):
-    """Changes of what a GET shows: what it shows and nobody can change may be sent back, and is passed over."""
-
-    fixed: ClassVar[frozenset[str]]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _leave_out_what_is_fixed(cls, value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        return {name: given for name, given in value.items() if name not in cls.fixed}
-
-
-class UserUpdate(_Update):
+class UserUpdate(Update):
     """Changes of a user: what is not given stays as it is."""
 
     model_config = example({"email": "hopper@example.com", "password": "battery staple"})
@@ -106,7 +93,7 @@ class UserUpdate(_Update):
         return {name: value for name, value in given.items() if value or name not in ("email", "password")}
 
 
-class NotificationPreferencesUpdate(_Update):
+class NotificationPreferencesUpdate(Update):
     """Changes of what a user wants to be told: what is not given stays as it is."""
 
     model_config = example({"daily_digest": True})

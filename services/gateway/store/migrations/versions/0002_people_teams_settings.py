@@ -1,6 +1,6 @@
 """People, teams, settings and accounts"""
 
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -193,10 +193,7 @@ def _columns(state: dict[str, Any], *, naive: bool) -> dict[str, Any]:
     schedule = state["schedule"]
     ends_at: datetime | None = None
     if schedule.get("end_date"):
-        next_day = date.fromisoformat(schedule["end_date"]) + timedelta(days=1)
-        ends_at = datetime.combine(next_day, time(), ZoneInfo(schedule["timezone"])).astimezone(
-            ZoneInfo("UTC")
-        )
+        ends_at = _midnight_after(date.fromisoformat(schedule["end_date"]), schedule["timezone"])
         ends_at = ends_at.replace(tzinfo=None) if naive else ends_at
     return {
         "category": state["category"],
@@ -204,3 +201,10 @@ def _columns(state: dict[str, Any], *, naive: bool) -> dict[str, Any]:
         "target_kind": state["target"]["kind"],
         "ends_at": ends_at,
     }
+
+
+def _midnight_after(day: date, timezone: str) -> datetime:
+    # Nothing is planned after 9997, and the calendar has no midnight after its last day.
+    if day.year > 9997:
+        return datetime.max.replace(tzinfo=UTC)
+    return datetime.combine(day + timedelta(days=1), time(), ZoneInfo(timezone)).astimezone(UTC)
