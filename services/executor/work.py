@@ -1,8 +1,10 @@
 """What one call is made of: the order with what its run has of its own laid over it, or a trial."""
 
+import html
+import json
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl, quote, quote_plus, unquote, urlsplit
 from uuid import UUID, uuid4
 
 from services.executor.targets.http import NOTHING_TO_HIDE, Discretion
@@ -41,7 +43,9 @@ class Work:
             return NOTHING_TO_HIDE
         texts = _texts(self.overrides.model_dump()) + _url_parts(self.overrides.target_url or "")
         return Discretion(
-            secrets=frozenset(text for text in texts if len(text) >= MIN_SECRET_LENGTH),
+            secrets=frozenset(
+                form for text in texts if len(text) >= MIN_SECRET_LENGTH for form in _forms(text)
+            ),
             names_host=self.overrides.target_url is None,
         )
 
@@ -104,6 +108,8 @@ def _texts(value: object) -> list[str]:
     match value:
         case str():
             return [value]
+        case int() | float():
+            return [json.dumps(value)]
         case dict():
             return [text for part in value.values() for text in _texts(part)]
         case list() | tuple():
@@ -118,4 +124,26 @@ def _url_parts(url: str) -> list[str]:
         parts = urlsplit(url)
     except ValueError:
         return []
-    return [parts.netloc, parts.path, parts.query, *(value for _, value in parse_qsl(parts.query))]
+    segments = parts.path.split("/")
+    return [
+        parts.netloc,
+        parts.path,
+        parts.query,
+        *segments,
+        *(unquote(segment) for segment in segments),
+        *(value for _, value in parse_qsl(parts.query)),
+    ]
+
+
+def _forms(text: str) -> set[str]:
+    """The text as a receiver may repeat it: as it is, and inside of JSON, of a URL or of HTML."""
+    escaped = json.dumps(text)[1:-1]
+    return {
+        text,
+        escaped,
+        escaped.replace("/", "\\/"),
+        json.dumps(text, ensure_ascii=False)[1:-1],
+        quote(text, safe=""),
+        quote_plus(text),
+        html.escape(text),
+    }

@@ -97,7 +97,7 @@ class Notifier:
 
     def _couriers(self, session: ClientSession, policy: EgressPolicy) -> list[AnyCourier]:
         settings, box = self._settings, SecretBox(self._settings.secret_key.get_secret_value())
-        slack = SlackChannel(session, policy, box, lambda: self._replica.directory.slack)
+        slack = SlackChannel(session, policy, box, self._replica.slack)
         marks = SentMarks(self._bus)
         couriers: list[AnyCourier] = [
             Courier(self._bus, self._fence, slack, SlackQueued, marks, self._clock, at_once=SLACK_AT_ONCE)

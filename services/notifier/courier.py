@@ -101,7 +101,7 @@ class Courier(Generic[N]):
     async def _handle(self, delivery: Delivery) -> None:
         notice = self._read(delivery.message)
         if notice is None:
-            await delivery.message.term()
+            await delivery.end()
             return
         if notice.notification_id in self._being_sent:
             return
@@ -136,8 +136,18 @@ class Courier(Generic[N]):
                 self._give_up(notice, f"not sent within {GIVE_UP}")
             elif not delivery.is_current or not await self._is_settled(delivery, notice):
                 return
-            await self._marks.write(notice.notification_id)
+            await self._mark(notice)
         await delivery.ack()
+
+    async def _mark(self, notice: N) -> None:
+        """Say that it is settled, for as long as it takes: another notifier would send it again."""
+        while True:
+            try:
+                await self._marks.write(notice.notification_id)
+                return
+            except Transient as error:
+                self._log("a mark is not stored yet", id=str(notice.notification_id), error=error.message)
+                await asyncio.sleep(RETRY)
 
     async def _is_settled(self, delivery: Delivery, notice: N) -> bool:
         """Send it; False when it comes again, True when it was sent or is given up."""

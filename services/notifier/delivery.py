@@ -49,6 +49,11 @@ class Delivery:
         if self.is_current:
             await self.message.nak(delay=seconds)
 
+    async def end(self) -> None:
+        """It must never come again."""
+        if self.is_current:
+            await self.message.term()
+
     async def beat(self) -> None:
         """Keep it from coming again meanwhile, for ever."""
         while True:

@@ -10,6 +10,7 @@ from shared.bus.connect import Bus
 from shared.bus.envelope import unpack
 from shared.bus.pull import ConsumerGone
 from shared.bus.reader import StreamMessage, StreamReader
+from shared.domain.directory import SlackSettings
 from shared.events import UnreadableEvent
 from shared.observability import BUS_FAILURES
 
@@ -31,6 +32,10 @@ class DirectoryReplica:
         """The directory, once all of it is there."""
         await self._is_loaded.wait()
         return self.directory
+
+    async def slack(self) -> SlackSettings | None:
+        """The way to Slack; None while it is off or leads nowhere. Waits until that is known."""
+        return (await self.loaded()).slack
 
     async def run(self) -> None:
         """Load it anew, then follow, for ever; a directory that is no longer followed does not count as loaded."""

@@ -20,6 +20,7 @@ from nats.js.api import (
     StreamConfig,
     StreamInfo,
     StreamSource,
+    SubjectTransform,
 )
 from nats.js.errors import APIError, NotFoundError
 
@@ -90,9 +91,10 @@ def stream_configs(max_bytes: int, replicas: int) -> list[StreamConfig]:
     jobs.sources = [StreamSource(name=subjects.EVENTS, filter_subject=subjects.JOB_EVENTS)]
     jobs.max_msgs_per_subject = 1
     directory = limits(subjects.DIRECTORY, None, 0.05, None, DiscardPolicy.NEW)
-    directory.sources = [
-        StreamSource(name=subjects.EVENTS, filter_subject=filter_) for filter_ in subjects.DIRECTORY_EVENTS
-    ]
+    # One source with several filters (an empty destination leaves a subject as it is). Several sources of one stream lose
+    # what is published while the server opens them one by one (seen in nats-server 2.15.1).
+    only = [SubjectTransform(src=filter_, dest="") for filter_ in subjects.DIRECTORY_EVENTS]
+    directory.sources = [StreamSource(name=subjects.EVENTS, subject_transforms=only)]
     directory.max_msgs_per_subject = 1
     triggers = limits(
         subjects.TRIGGERS,

@@ -9,7 +9,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict
 class _State(BaseModel):
     """A state that events carry whole."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: UUID
     version: int
@@ -20,7 +20,7 @@ class _State(BaseModel):
 class NotificationPreferences(BaseModel):
     """What a user wants to be told, and how."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     email_on_job_success: bool = True
     email_on_job_failure: bool = True
@@ -33,7 +33,7 @@ class NotificationPreferences(BaseModel):
 class UiPreferences(BaseModel):
     """What a user's pages look like: which optional columns the table of jobs shows."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     pic_team: bool = True
     end_date: bool = True
@@ -75,7 +75,7 @@ class Team(_State):
 class Member(BaseModel):
     """A user's part in an account."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     user_id: UUID
     role: Literal["owner", "member"]

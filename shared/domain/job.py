@@ -25,7 +25,7 @@ class HttpMethod(StrEnum):
 class WebhookTarget(BaseModel):
     """An HTTP call. A POST without a body of its own sends the job, the execution and the metadata as JSON."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["webhook"] = "webhook"
     url: str
@@ -40,7 +40,7 @@ class WebhookTarget(BaseModel):
 class GitHubTarget(BaseModel):
     """A dispatch of a GitHub Actions workflow. `ref` and inputs come from the metadata."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["github_actions"] = "github_actions"
     owner: str
@@ -64,7 +64,7 @@ Target: TypeAlias = Annotated[WebhookTarget | GitHubTarget, Field(discriminator=
 class Notifications(BaseModel):
     """Whom to tell what, beside the owner's inbox."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     email_enabled: bool = False
     emails: tuple[str, ...] = ()
@@ -74,7 +74,7 @@ class Notifications(BaseModel):
 class Job(BaseModel):
     """One version of a job. `effective_at` is the instant from which this version is in force."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     id: UUID
     account_id: UUID = DEFAULT_ACCOUNT_ID

@@ -42,7 +42,7 @@ _NOT_PLACES = frozenset({"Factory", "localtime"})  # in the zone directory, but 
 class CronSchedule(BaseModel):
     """Five fields in a zone. Built without checks, since the bus carries only schedules that `check` let through."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["cron"] = "cron"
     expression: str

@@ -8,7 +8,7 @@ optional; a changed meaning is a new version with an upcaster in `UPCASTERS`.
 from collections.abc import Callable
 from typing import Annotated, Any, TypeAlias
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.domain.directory import User
 from shared.events.base import Event
@@ -115,10 +115,16 @@ def parse_event(type_name: str, version: int, body: dict[str, Any]) -> AnyEvent:
         body, version = upcast(body), version + 1
     try:
         event = _ADAPTER.validate_python({**body, "type": type_name})
-    except ValueError as error:
-        raise UnreadableEvent(f"{type_name} v{version} cannot be read: {error}") from error
+    except ValidationError as error:
+        raise UnreadableEvent(f"{type_name} v{version} cannot be read: {_described(error)}") from None
     if version != event.schema_version:
         raise UnreadableEvent(
             f"{type_name} v{version} is newer than v{event.schema_version}, which is read here"
         )
     return event
+
+
+def _described(error: ValidationError) -> str:
+    """What does not fit, and where. Not the input: a body holds addresses and what was sealed, and this is logged."""
+    problems = error.errors(include_url=False, include_input=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['type']}" for one in problems)

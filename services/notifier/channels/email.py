@@ -13,8 +13,10 @@ from services.notifier.settings import IMPLICIT_TLS_PORT, NotifierSettings
 from shared.bus.subjects import MAIL
 from shared.events import MailQueued
 
-TOTAL_SECONDS = 30.0
 STEP_SECONDS = 10.0
+"""For each answer on the way to the mail, and for the goodbye behind it."""
+TAKING_SECONDS = 600.0
+"""For the mail itself. Servers look at it before they take it, and whoever does not wait sends it twice (RFC 5321, 4.5.3.2.6)."""
 SERVICE_CLOSING = 421  # RFC 5321, 3.8: the server, not this mail
 MAX_ANSWER_LENGTH = 120
 
@@ -36,9 +38,13 @@ class EmailChannel:
         letter = self._writer.write(notice)
         [to] = letter["To"].addresses
         try:
-            async with asyncio.timeout(TOTAL_SECONDS), self._connection() as server:
+            # Within the connection: how the goodbye goes makes no difference to a mail that was taken.
+            async with self._connection() as server, asyncio.timeout(TAKING_SECONDS):
                 await server.send_message(
-                    letter, sender=self._settings.sender.addr_spec, recipients=to.addr_spec
+                    letter,
+                    sender=self._settings.sender.addr_spec,
+                    recipients=to.addr_spec,
+                    timeout=TAKING_SECONDS,
                 )
         except aiosmtplib.SMTPRecipientsRefused as error:
             _judge(error.recipients[0])

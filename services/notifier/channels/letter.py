@@ -18,8 +18,9 @@ from services.notifier.channels.channel import Refused
 from services.notifier.wording import one_line, several_lines
 from shared.events import MailQueued
 
-# No quoted forms: whoever wants to write two addresses, a comment or a header into one uses those characters.
-_USER = re.compile(r"[^\s\x00-\x20\x7f\"(),:;<>@\[\\\]]+")
+# No quoted forms: whoever wants to write two addresses, a comment or a header into one uses those characters. Nor what
+# begins an encoded word: the library writes such a word decoded, and with it the line breaks that it holds.
+_USER = re.compile(r"(?!.*=\?)[^\s\x00-\x20\x7f\"(),:;<>@\[\\\]]+")
 _HOST = re.compile(r"[A-Za-z0-9.-]+")
 TEMPLATES = Path(__file__).parent.parent / "templates"
 

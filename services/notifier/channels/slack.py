@@ -1,7 +1,7 @@
 """Messages to Slack's incoming webhook (https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks)."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import ClassVar
 
@@ -33,7 +33,7 @@ class SlackChannel:
         session: aiohttp.ClientSession,
         policy: EgressPolicy,
         box: SecretBox,
-        settings: Callable[[], SlackSettings | None],
+        settings: Callable[[], Awaitable[SlackSettings | None]],
     ) -> None:
         self._session = session
         self._policy = policy
@@ -42,7 +42,7 @@ class SlackChannel:
 
     async def send(self, notice: SlackQueued) -> None:
         """Post the message; it is dropped when Slack has been switched off meanwhile."""
-        settings = self._settings()
+        settings = await self._settings()
         if settings is None or settings.sealed_webhook_url is None:
             logger.info("Slack is off: a message is dropped", action="slack", id=str(notice.notification_id))
             return
@@ -83,5 +83,5 @@ def _judge(status: int, retry_after: str) -> None:
     if 200 <= status < 300:
         return
     if status == TOO_MANY_REQUESTS or status >= 500:
-        raise Unreachable(f"HTTP {status}", float(retry_after) if retry_after.isdigit() else 0.0)
+        raise Unreachable(f"HTTP {status}", float(retry_after) if retry_after.isdecimal() else 0.0)
     raise Refused(f"HTTP {status}")

@@ -116,13 +116,22 @@ async def test_a_wrong_password_is_not_the_mails_fault(secured: MailServer, vouc
 
 
 async def test_a_silent_server_is_given_up_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(email_module, "TOTAL_SECONDS", 0.3)
+    monkeypatch.setattr(email_module, "STEP_SECONDS", 0.3)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         mute = MailServer()
         mute.port = silent.getsockname()[1]
         async with asyncio.timeout(5):
             with pytest.raises(Unreachable):
                 await channel(mute, mail_use_tls=False).send(make_mail())
+
+
+async def test_a_server_that_looks_long_at_a_mail_is_waited_for(
+    mail_server: MailServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(email_module, "STEP_SECONDS", 0.3)
+    mail_server.delay = 1.0
+    await channel(mail_server, mail_use_tls=False).send(make_mail())
+    assert len(mail_server.mails) == 1
 
 
 async def test_nobody_there(mail_server: MailServer) -> None:

@@ -1,6 +1,7 @@
 """Servers that are away, slow or choosy: nothing is lost, nothing is sent twice, and nobody else waits."""
 
 import asyncio
+from collections.abc import AsyncIterator
 from uuid import UUID
 
 import pytest
@@ -8,15 +9,17 @@ import structlog
 from aiohttp import web
 
 from services.notifier import courier, pauses
+from services.notifier.posting import message
 from services.notifier.sent import SentMarks
 from shared.bus import subjects
 from shared.bus.connect import Unpublished
+from shared.bus.reader import StreamMessage, StreamReader
 from shared.clock import utc_now
 from tests.fixtures.builders import make_job
 from tests.fixtures.bus import GENERATION, raise_fence, read_all
 from tests.fixtures.eventually import eventually
 from tests.fixtures.nats import NatsProcess
-from tests.fixtures.notices import mailing_job, report_of
+from tests.fixtures.notices import mailing_job, make_slack_message, report_of
 from tests.fixtures.receiver import Call
 from tests.integration.notifier.world import SLACK_PATH, World
 
@@ -161,6 +164,26 @@ class TestCrash:
         assert len(world.mail_server.mails) == 1
         assert await world.marks() == 1
 
+    async def test_a_mark_that_is_not_stored_at_once_lets_no_other_notifier_send_again(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write, failed = SentMarks.write, set[UUID]()
+
+        async def fail_at_first(self: SentMarks, notification_id: UUID) -> None:
+            if notification_id not in failed:
+                failed.add(notification_id)
+                self._unwritten.add(notification_id)
+                raise Unpublished("no answer")
+            await write(self, notification_id)
+
+        monkeypatch.setattr(SentMarks, "write", fail_at_first)
+        async with world.notifier(), world.notifier():
+            await world.report(*(report_of(mailing_job("ops@example.com")) for _ in range(10)))
+            await world.mail_server.wait_for(10)
+            await eventually(world.is_quiet)
+        assert len(world.mail_server.mails) == 10
+        assert await world.marks() == 10
+
     async def test_it_goes_on_after_a_restart_of_the_bus(
         self, nats_server: NatsProcess, world: World
     ) -> None:
@@ -248,6 +271,23 @@ class TestSlack:
         async with world.notifier():
             await world.report(*(report_of(mailing_job("ops@example.com")) for _ in range(10)))
             await world.mail_server.wait_for(10, timeout=4)
+
+    async def test_what_waited_while_no_notifier_was_there_is_posted(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        read_to_end = StreamReader.read_to_end
+
+        async def read_slowly(self: StreamReader) -> AsyncIterator[list[StreamMessage]]:
+            await asyncio.sleep(0.5)  # as a directory of many people is
+            async for batch in read_to_end(self):
+                yield batch
+
+        await world.know_slack()
+        await world.bus.publish(message(make_slack_message()))
+        monkeypatch.setattr(StreamReader, "read_to_end", read_slowly)
+        async with world.notifier():
+            await eventually(world.is_quiet)
+        assert len(world.receiver.calls) == 1
 
 
 async def test_what_is_no_notice_is_thrown_away(world: World) -> None:

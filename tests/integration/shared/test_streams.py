@@ -1,7 +1,9 @@
 """What exists on the bus is what is declared, and it behaves as declared."""
 
 import asyncio
+from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from nats.js.api import PubAck, RetentionPolicy, StorageType, StreamConfig
@@ -202,6 +204,23 @@ async def fill(bus: Bus, subject: str, body: bytes) -> PubAck | Unpublished:
         return await bus.publish(Outgoing(subject=subject, body=body, headers={}))
     except Unpublished as error:
         return error
+
+
+async def test_the_newest_of_everybody_stands_in_the_directory(bus: Bus) -> None:
+    # More than once: what was lost was lost in one of three new streams.
+    for _ in range(10):
+        await streams.recreate(bus.js, MAX_BYTES, 1)
+        known = [subjects.event(kind, uuid4()) for kind in ("user", "user", "team", "settings")]
+        for subject in (*known, subjects.event("job", uuid4()), subjects.event("category", uuid4())):
+            await publish_numbers(bus, subject, [1])
+        await publish_numbers(bus, known[2], [2])
+        newest = dict.fromkeys(known, b"1") | {known[2]: b"2"}
+        await eventually(partial(directory_is, bus, newest), within=10)
+
+
+async def directory_is(bus: Bus, newest: dict[str, bytes]) -> bool:
+    """Whether DIRECTORY holds these and nothing else."""
+    return {one.subject: one.body for one in await read_all(bus, subjects.DIRECTORY)} == newest
 
 
 async def test_of_announced_checkpoints_only_the_newest_is_kept(made_bus: Bus) -> None:

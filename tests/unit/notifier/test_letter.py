@@ -93,6 +93,19 @@ def test_a_name_cannot_add_a_header() -> None:
     assert message["Subject"] == "🔴 Job Failure Alert: harmless  Bcc: victim@example.com    Hello"
 
 
+@pytest.mark.parametrize(
+    "user",
+    [
+        "=?utf-8?b?eEBldmlsLmV4YW1wbGUNClN1YmplY3Q6IHk=?=",
+        "=?utf-8?q?x=40evil.example=2C?=",
+        "ops.=?utf-8?q?=0D=0ABcc=3A_x?=",
+    ],
+)
+def test_an_address_cannot_hide_a_header_in_an_encoded_word(user: str) -> None:
+    with pytest.raises(Refused):
+        WRITER.write(make_mail(to=f"{user}@example.com"))
+
+
 def test_a_name_cannot_add_html() -> None:
     html = part(arrived(make_mail(job_name="<script>x</script>", error="<img src=x>")), "html")
     assert "<script>" not in html

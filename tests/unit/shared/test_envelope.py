@@ -11,41 +11,69 @@ from hypothesis import strategies as st
 
 from shared import events
 from shared.bus.envelope import MESSAGE_ID, STREAM_SOURCE, Outgoing, pack, source_sequence, unpack
+from shared.domain.directory import UiPreferences
 from shared.domain.execution import Phase
 from shared.events import (
+    AccountCreated,
+    AccountUpdated,
     AnyEvent,
+    CategoryCreated,
+    CategoryUpdated,
     CheckpointReached,
     Event,
     InstantSettled,
     InstantsMissed,
     JobCreated,
     JobDeleted,
+    JobRestored,
     JobsSeeded,
     JobUpdated,
+    SlackSettingsUpdated,
+    TeamCreated,
+    TeamUpdated,
     UnreadableEvent,
+    UserDeleted,
     UserRegistered,
+    UserUpdated,
     parse_event,
 )
 from tests.fixtures.builders import (
     SOME_TIME,
+    make_account,
+    make_category,
     make_facts,
     make_job,
     make_missed,
     make_notification,
     make_report,
+    make_team,
     make_trigger,
     make_user,
 )
+from tests.fixtures.notices import make_mail, make_slack, make_slack_message, person
 
 JOB = make_job(
     metadata={"text": "ä\u2028✓", "numbers": [1, -2.5, 2**53], "nested": {"none": None, "yes": True}}
 )
+USER, TEAM, CATEGORY, ACCOUNT = make_user(), make_team(), make_category(), make_account()
 EXAMPLES: list[Event] = [
     JobCreated(job=JOB),
     JobUpdated(job=JOB.model_copy(update={"version": 2}), before=JOB),
     JobDeleted(before=JOB, version=2, effective_at=SOME_TIME),
+    JobRestored(job=JOB.model_copy(update={"version": 3})),
     JobsSeeded(generation=3),
-    UserRegistered(user=make_user()),
+    UserRegistered(user=USER),
+    UserUpdated(
+        user=person(version=2, daily_digest=True, ui_preferences=UiPreferences(target_url=True)), before=USER
+    ),
+    UserDeleted(before=USER, version=2),
+    CategoryCreated(category=CATEGORY),
+    CategoryUpdated(category=CATEGORY.model_copy(update={"version": 2}), before=CATEGORY),
+    TeamCreated(team=TEAM),
+    TeamUpdated(team=TEAM.model_copy(update={"version": 2}), before=TEAM),
+    AccountCreated(account=ACCOUNT),
+    AccountUpdated(account=ACCOUNT.model_copy(update={"version": 2, "members": ()}), before=ACCOUNT),
+    SlackSettingsUpdated(settings=make_slack(), before=make_slack(is_enabled=False)),
     make_trigger(JOB, redrive=2),
     make_trigger(facts=make_facts(JOB, planned_at=None)),
     make_missed(JOB, into=uuid4(), count=7),
@@ -53,6 +81,9 @@ EXAMPLES: list[Event] = [
     CheckpointReached(until=SOME_TIME, events_seq=5, decisions_seq=6, generation=1, catchup_until=SOME_TIME),
     *(make_report(phase) for phase in Phase),
     make_notification(),
+    make_mail(),
+    make_mail(about="ended", error=None, last_day=SOME_TIME.date()),
+    make_slack_message(),
 ]
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 INSTANTS = st.datetimes(datetime(1970, 1, 2), datetime(9000, 1, 1), timezones=st.just(UTC))  # noqa: DTZ001 # bounds are naive
@@ -196,6 +227,13 @@ def test_a_naive_time_is_unreadable() -> None:
     body = {**make_notification().body(), "created_at": "2026-11-21T12:00:00"}
     with pytest.raises(UnreadableEvent):
         parse_event("inbox.posted", 1, body)
+
+
+def test_what_is_wrong_is_told_without_what_it_says() -> None:
+    body = {**make_mail(to="ops@example.com").body(), "to": ["ops@example.com"], "job_id": "ops@example.com"}
+    with pytest.raises(UnreadableEvent, match=r"notice\.mail\.to: string_type") as refused:
+        parse_event("notice.mail", 1, body)
+    assert "ops@" not in str(refused.value)
 
 
 def test_fields_that_a_newer_program_added_are_passed_over() -> None:
