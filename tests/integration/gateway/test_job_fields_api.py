@@ -43,9 +43,8 @@ WRONG_FIELDS: list[tuple[Json, str]] = [
     ({"notification_emails": ["a@example.com"] * 51}, "Invalid notification_emails"),
     ({"webhook": {"method": "DELETE"}}, "Invalid webhook"),
     ({"webhook": {"headers": {}}}, "Invalid payload"),
-    ({"id": str(uuid4())}, "Invalid payload"),
-    ({"created_by": str(uuid4())}, "Invalid payload"),
-    ({"version": 7}, "Invalid payload"),
+    ({"owner_id": str(uuid4())}, "Invalid payload"),
+    ({"account_id": str(uuid4())}, "Invalid payload"),
     ({"target_url": None}, "Missing target configuration"),
     ({"target_url": "  "}, "Missing target configuration"),
     ({"github_repo": "myrepo"}, "Missing target configuration"),
@@ -77,6 +76,14 @@ class TestWrongFields:
             answers.append((fields, answer.status_code, answer.json()["error"]))
         assert answers == [(fields, 400, error) for fields, error in WRONG_FIELDS]
         assert await body_of(api.user, f"/jobs/{job['id']}") == {"job": job}
+
+    async def test_what_nobody_can_set_is_refused_at_first_and_passed_over_later(self, api: Api) -> None:
+        job = await api.create_job()
+        for fields in ({"id": str(uuid4())}, {"created_by": str(uuid4())}, {"version": 7}):
+            answer = await api.user.post("/jobs", json=job_body(**fields))
+            assert (answer.status_code, answer.json()["error"]) == (400, "Invalid payload")
+            answer = await api.user.put(f"/jobs/{job['id']}", json=fields)
+            assert (answer.status_code, answer.json()["job"]) == (200, job)
 
 
 async def test_teams_and_categories_are_found_by_name_and_must_be_there(api: Api) -> None:
