@@ -85,6 +85,7 @@ def rebuild(data_dir: DataDir = Path("data")) -> None:
     from services.cli import operate
 
     with _errors_in_one_line():
+        operate.must_have_database(data_dir)
         count = asyncio.run(operate.rebuild(operate.gateway_settings(data_dir)))
         typer.echo(f"folded {count} events")
 

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from services.cli.up import UpSettings, service_environment
+from services.cli.up import UpSettings, database_file, service_environment
 from services.gateway.commands.users import create_admin
 from services.gateway.settings import GatewaySettings
 from services.gateway.store import read_models
@@ -17,6 +17,20 @@ class DataDirectoryRefused(JetcronError):
 
     def __init__(self, directory: Path, error: OSError) -> None:
         super().__init__(f"the data directory {directory} cannot be written: {error.strerror}")
+
+
+class NoDatabase(JetcronError):
+    """There is nothing to work on."""
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(f"there is no database in {directory}; name another directory with --data-dir")
+
+
+def must_have_database(data_dir: Path) -> None:
+    """Raise `NoDatabase` where the database would have to be made first."""
+    directory = data_dir.resolve()
+    if UpSettings().database_url is None and not database_file(directory).exists():
+        raise NoDatabase(directory)
 
 
 def gateway_settings(data_dir: Path) -> GatewaySettings:

@@ -79,6 +79,11 @@ async def up(options: UpOptions) -> None:
             output.close()
 
 
+def database_file(data_dir: Path) -> Path:
+    """Where SQLite's database is, if no other one is configured."""
+    return data_dir / "jetcron.db"
+
+
 def service_environment(configured: UpSettings, data_dir: Path) -> dict[str, str]:
     """What the services are given beside their own configuration, secrets made on the first start included."""
     # Only what is not configured: a variable of the process would win over the same name in `.env`.
@@ -88,7 +93,7 @@ def service_environment(configured: UpSettings, data_dir: Path) -> dict[str, str
     if configured.jwt_secret_key is None and configured.secret_key is None:
         environment["JWT_SECRET_KEY"] = read_or_create(data_dir / "jwt.key")
     if configured.database_url is None:
-        environment["DATABASE_URL"] = f"sqlite+aiosqlite:///{data_dir / 'jetcron.db'}"
+        environment["DATABASE_URL"] = f"sqlite+aiosqlite:///{database_file(data_dir)}"
     return environment
 
 

@@ -78,7 +78,9 @@ class Reminders:
         while True:
             try:
                 await self.remind(generation)
-            except (Transient, ConsumerGone, *BUS_FAILURES) as error:
+            except Transient as error:
+                logger.info("the reminders wait", action="reminders", reason=error.message)
+            except (ConsumerGone, *BUS_FAILURES) as error:
                 logger.warning("the reminders wait", action="reminders", error=repr(error))
             await asyncio.sleep(LOOK)
 

@@ -39,7 +39,7 @@ _FORMS = {
         subject="🔴 Job Failure Alert: ",
         title="Job Execution Failed",
         color="#b3261e",
-        closing="The job's history shows what it was sent and what came back.",
+        closing="The execution shows each attempt and what came back.",
     ),
     "success": _Form(
         subject="✅ Job Success: ",

@@ -161,3 +161,10 @@ class TestRebuild:
             ended = await jetcron(tmp_path, "rebuild", DATABASE_URL=database_url)
             assert ended == Ended(0, f"folded {count} events\n", "")
             assert await rows_of(gateway.database, jobs) == before
+
+    async def test_where_there_is_no_database_it_makes_none(self, tmp_path: Path) -> None:
+        refusal = (
+            f"jetcron: there is no database in {tmp_path / 'data'}; name another directory with --data-dir\n"
+        )
+        assert await jetcron(tmp_path, "rebuild") == Ended(1, "", refusal)
+        assert not (tmp_path / "data").exists()

@@ -228,6 +228,14 @@ async def test_a_dry_run_says_the_same_and_writes_nothing(api: Api) -> None:
     assert (nothing_good["message"], nothing_good["created"]) == ("CSV validation failed", 0)
 
 
+async def test_a_dry_run_may_be_asked_for_in_the_query_too(api: Api) -> None:
+    before = await job_events(api)
+    files = {"file": ("jobs.csv", written(row_of("new")))}
+    answer = await api.user.post("/jobs/bulk-upload", params={"dry_run": "true"}, files=files)
+    assert (answer.status_code, answer.json()["dry_run"]) == (200, True)
+    assert await job_events(api) == before
+
+
 class TestUpdateExisting:
     async def test_it_changes_what_the_row_says_and_nothing_else(self, api: Api) -> None:
         await api.create_job(

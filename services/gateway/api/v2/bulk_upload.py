@@ -2,7 +2,7 @@
 
 from typing import Annotated, TypeAlias
 
-from fastapi import APIRouter, Form, UploadFile
+from fastapi import APIRouter, Form, Query, UploadFile
 from pydantic import ValidationError
 
 from services.gateway.api.dependencies import ThisGateway
@@ -31,6 +31,11 @@ _VIEWED = set(CheckedJobView.model_fields) - {"action"}
 
 _Form: TypeAlias = Annotated[BulkUploadForm, Form(media_type="multipart/form-data")]
 
+_DryRun: TypeAlias = Annotated[
+    bool | None,
+    Query(alias="dry_run", description="The same as the form's field: only say what would happen."),
+]
+
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
 
 
@@ -44,8 +49,11 @@ class MissingFile(RuleViolation):
 
 
 @router.post("/bulk-upload", responses=error_responses(400, 401, 403, 409, 413))
-async def bulk_upload(gateway: ThisGateway, caller: Editor, form: _Form, retry: Retrying) -> BulkUploadAnswer:
+async def bulk_upload(
+    gateway: ThisGateway, caller: Editor, form: _Form, retry: Retrying, checks_only: _DryRun = None
+) -> BulkUploadAnswer:
     """Create jobs from the good rows of a CSV file, all at once; what is wrong with the others is told row by row."""
+    dry_run = form.dry_run or bool(checks_only)
     content = await _content(form.file)
     table = read_table(content)
     owner = form.default_github_owner or gateway.settings.default_github_owner
@@ -56,11 +64,11 @@ async def bulk_upload(gateway: ThisGateway, caller: Editor, form: _Form, retry: 
         rows,
         caller.actor,
         caller.user.id,
-        UploadOptions(dry_run=form.dry_run, update_existing=form.update_existing),
+        UploadOptions(dry_run=dry_run, update_existing=form.update_existing),
         retry.keyed_bytes(caller, "upload jobs", meant + b"\n" + content),
     )
     retry.tell(outcome)
-    return _answer(table, outcome.value, errors, dry_run=form.dry_run)
+    return _answer(table, outcome.value, errors, dry_run=dry_run)
 
 
 async def _content(file: UploadFile | None) -> bytes:
