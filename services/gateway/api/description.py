@@ -2,6 +2,7 @@
 
 import re
 from collections import defaultdict
+from functools import cached_property
 from typing import Any
 
 from fastapi import FastAPI
@@ -29,11 +30,16 @@ class AllowedMethods:
     """Which methods each path takes: the framework names only those of the first route that has the path."""
 
     def __init__(self, app: FastAPI) -> None:
+        self._app = app
+
+    @cached_property
+    def _patterns(self) -> list[tuple[re.Pattern[str], frozenset[str]]]:
+        """Made when first asked for: it makes the framework build every route, most of which wait for their first call."""
         methods: defaultdict[str, set[str]] = defaultdict(set)
-        for route in iter_route_contexts(app.routes):
+        for route in iter_route_contexts(self._app.routes):
             methods[route.path or ""].update(route.methods or ())
         # Those without a parameter first: `/jobs/{job_id}` matches what `/jobs/cron-preview` means as well.
-        self._patterns: list[tuple[re.Pattern[str], frozenset[str]]] = [
+        return [
             (compile_path(path)[0], frozenset(methods[path]))
             for path in sorted(methods, key=lambda path: path.count("{"))
         ]

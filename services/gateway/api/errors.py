@@ -103,7 +103,7 @@ def unexpected_error_response(error: Exception, *, expose_details: bool) -> Resp
 
 
 def install_error_handlers(app: FastAPI) -> None:
-    """Make the application answer every foreseen error in its form; its routes must all be there."""
+    """Make the application answer every foreseen error in its form."""
     app.state.allowed_methods = AllowedMethods(app)
     app.add_exception_handler(JetcronError, _on_jetcron_error)
     app.add_exception_handler(RequestValidationError, _on_invalid_request)
