@@ -13,3 +13,8 @@ pytest_plugins = [
     f"tests.fixtures.{name}"
     for name in ("bus", "database", "gateway", "github", "jetcron", "mail", "nats", "postgres", "receiver")
 ]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that take long, as their own time-out tells, begin first: at the end nobody waits for one of them alone."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)

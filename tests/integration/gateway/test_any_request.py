@@ -11,7 +11,7 @@ from services.gateway.store.tables import events
 from tests.fixtures.database import rows_of
 from tests.fixtures.gateway import Api
 
-EXAMPLES = 8
+EXAMPLES = 5
 """Per operation and way of making requests; raise it to look deeper."""
 # Rules that no schema can tell (an unknown team, a name that is taken) refuse what the schema allows.
 CHECKS_LEFT_OUT = "positive_data_acceptance"

@@ -56,7 +56,7 @@ def test_a_failure() -> None:
         f"Job ID: {JOB}",
         "Error: Webhook returned status 500",
         "",
-        "The job's history shows what it was sent and what came back.",
+        "The execution shows each attempt and what came back.",
         "",
         job_url(JOB),
     ]
