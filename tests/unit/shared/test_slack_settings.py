@@ -5,7 +5,7 @@ import pytest
 from shared.secretbox import SecretBox, UnknownKey
 from shared.slack_settings import open_webhook_url, seal_webhook_url
 
-URL = "https://hooks.slack.com/services/T000/B000/XXXX"
+URL = "https://hooks.slack.com/services/T000/B000/secret"
 
 
 def test_what_was_sealed_can_be_opened() -> None:

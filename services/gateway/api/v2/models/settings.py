@@ -11,7 +11,7 @@ from services.gateway.api.v2.models.common import Input, View, not_given
 
 _EXAMPLE: JsonDict = {
     "is_enabled": True,
-    "webhook_url": "https://hooks.slack.com/services/T000/B000/XXXX",
+    "webhook_url": "https://hooks.slack.com/services/T000/B000/secret",
     "channel": "#cron-alerts",
 }
 
