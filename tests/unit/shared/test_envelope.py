@@ -17,17 +17,26 @@ from shared.events import (
     AccountCreated,
     AccountUpdated,
     AnyEvent,
+    CalendarCreated,
+    CalendarDeleted,
+    CalendarUpdated,
     CategoryCreated,
     CategoryUpdated,
     CheckpointReached,
     Event,
     InstantSettled,
     InstantsMissed,
+    InstantsSkipped,
+    InstantsUnaccounted,
     JobCreated,
     JobDeleted,
     JobRestored,
     JobsSeeded,
     JobUpdated,
+    RunCancelled,
+    RunWaiting,
+    SchedulerHeard,
+    SchedulerSilent,
     SlackSettingsUpdated,
     TeamCreated,
     TeamUpdated,
@@ -40,7 +49,9 @@ from shared.events import (
 from tests.fixtures.builders import (
     SOME_TIME,
     make_account,
+    make_calendar,
     make_category,
+    make_exclusion,
     make_facts,
     make_job,
     make_missed,
@@ -56,6 +67,15 @@ JOB = make_job(
     metadata={"text": "ä\u2028✓", "numbers": [1, -2.5, 2**53], "nested": {"none": None, "yes": True}}
 )
 USER, TEAM, CATEGORY, ACCOUNT = make_user(), make_team(), make_category(), make_account()
+CALENDAR = make_calendar(exclusions=(make_exclusion("2026-12-24T18:00", "2027-01-02T06:00", "holidays"),))
+NOT_RUN = make_missed(JOB, into=uuid4(), count=7)
+
+
+def values_of(event: Event) -> dict[str, Any]:
+    """What another event of the same form is made of."""
+    return event.model_dump(exclude={"type"})
+
+
 EXAMPLES: list[Event] = [
     JobCreated(job=JOB),
     JobUpdated(job=JOB.model_copy(update={"version": 2}), before=JOB),
@@ -73,10 +93,27 @@ EXAMPLES: list[Event] = [
     TeamUpdated(team=TEAM.model_copy(update={"version": 2}), before=TEAM),
     AccountCreated(account=ACCOUNT),
     AccountUpdated(account=ACCOUNT.model_copy(update={"version": 2, "members": ()}), before=ACCOUNT),
+    CalendarCreated(calendar=CALENDAR),
+    CalendarUpdated(calendar=CALENDAR.model_copy(update={"version": 2}), before=CALENDAR),
+    CalendarDeleted(before=CALENDAR, version=3),
+    InstantsUnaccounted(
+        job_id=JOB.id,
+        job_name=JOB.name,
+        owner_id=JOB.owner_id,
+        from_=SOME_TIME,
+        to=SOME_TIME,
+        count=1,
+        at=SOME_TIME,
+    ),
+    SchedulerSilent(since=SOME_TIME, at=SOME_TIME, bus_is_reachable=False),
+    SchedulerHeard(since=SOME_TIME, at=SOME_TIME),
     SlackSettingsUpdated(settings=make_slack(), before=make_slack(is_enabled=False)),
     make_trigger(JOB, redrive=2),
     make_trigger(facts=make_facts(JOB, planned_at=None)),
-    make_missed(JOB, into=uuid4(), count=7),
+    RunWaiting(order=make_trigger(JOB, cancels=(uuid4(),)), reason="spread"),
+    NOT_RUN,
+    InstantsSkipped(**values_of(NOT_RUN)),
+    RunCancelled(**values_of(NOT_RUN)),
     InstantSettled(job_id=JOB.id, execution_id=uuid4(), planned_at=SOME_TIME, generation=2),
     CheckpointReached(until=SOME_TIME, events_seq=5, decisions_seq=6, generation=1, catchup_until=SOME_TIME),
     *(make_report(phase) for phase in Phase),

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.domain.execution import (
+    CLOSING_PHASES,
     OPEN_STATUSES,
     RUN_OUTCOMES,
     STATUSES_OF,
@@ -88,7 +89,7 @@ def test_rank_orders_by_redrive_then_attempt_then_phase(
         (Phase.QUEUED, Status.QUEUED),
         (Phase.STARTED, Status.RUNNING),
         (Phase.UNKNOWN, Status.UNKNOWN),
-        (Phase.LOST, Status.UNKNOWN),
+        (Phase.LOST, Status.LOST),
         (Phase.RETRYING, Status.RUNNING),
         (Phase.CANCELLED, Status.CANCELLED),
         (Phase.FAILED, Status.FAILED),
@@ -100,8 +101,9 @@ def test_each_phase_has_a_status(phase: Phase, status: Status) -> None:
     assert status_of(phase) is status
 
 
-def test_an_execution_is_open_until_a_terminal_phase() -> None:
-    assert {phase for phase in Phase if status_of(phase) not in OPEN_STATUSES} == TERMINAL_PHASES
+def test_an_execution_is_open_until_a_closing_phase() -> None:
+    assert {phase for phase in Phase if status_of(phase) not in OPEN_STATUSES} == CLOSING_PHASES
+    assert TERMINAL_PHASES | {Phase.LOST} == CLOSING_PHASES
 
 
 def test_each_status_has_exactly_one_outcome() -> None:
@@ -110,9 +112,9 @@ def test_each_status_has_exactly_one_outcome() -> None:
     assert all(status in STATUSES_OF[outcome_of(status)] for status in Status)
 
 
-def test_what_is_open_is_running_and_a_dead_letter_failed() -> None:
+def test_what_is_open_is_running_and_what_was_given_up_failed() -> None:
     assert {status for status in Status if outcome_of(status) is Outcome.RUNNING} == OPEN_STATUSES
-    assert outcome_of(Status.DEAD_LETTER) is Outcome.FAILED
+    assert outcome_of(Status.DEAD_LETTER) is outcome_of(Status.LOST) is Outcome.FAILED
 
 
 def test_a_phase_of_an_attempt_never_leads_to_an_instant_that_did_not_run() -> None:
@@ -127,7 +129,7 @@ def test_a_filter_takes_each_precise_word_and_finds_that_status(status: Status) 
 
 def test_a_word_that_means_more_than_itself_means_all_of_it() -> None:
     assert statuses_named("running") == OPEN_STATUSES
-    assert statuses_named("failed") == {Status.FAILED, Status.DEAD_LETTER}
+    assert statuses_named("failed") == {Status.FAILED, Status.DEAD_LETTER, Status.LOST}
     assert statuses_named("unknown") == {Status.UNKNOWN}
     with pytest.raises(ValueError, match="succeeded"):
         statuses_named("succeeded")
