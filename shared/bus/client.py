@@ -39,6 +39,14 @@ class CancellableClient(Client):
         with _cancellation_kept():
             return await super().request(*arguments, **options)
 
+    async def publish(self, *arguments: Any, **options: Any) -> None:
+        # It waits only when the server is slow, and forgets a cancellation then.
+        task = asyncio.current_task()
+        before = task.cancelling() if task is not None else 0
+        await super().publish(*arguments, **options)
+        if task is not None and task.cancelling() > before:
+            raise asyncio.CancelledError
+
     async def flush(self, timeout: int = DEFAULT_FLUSH_TIMEOUT) -> None:  # noqa: ASYNC109 # nats-py's signature
         with _cancellation_kept():
             await super().flush(timeout)

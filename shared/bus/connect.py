@@ -16,37 +16,47 @@ from nats.js.errors import APIError, NotFoundError
 
 from shared.bus.client import CancellableClient
 from shared.bus.envelope import Outgoing
+from shared.bus.publishing import (
+    CONCURRENT_PUBLISHES,
+    PUBLISH_TIMEOUT,
+    Answer,
+    Publishing,
+    Unpublished,
+    WrongLastSequence,
+)
 from shared.errors import Transient
 
-PUBLISH_TIMEOUT = 5.0  # seconds
-CONCURRENT_PUBLISHES = 128
+__all__ = [
+    "CONCURRENT_PUBLISHES",
+    "Answer",
+    "Bus",
+    "Unpublished",
+    "WrongLastSequence",
+    "close_client",
+    "servers",
+]
+
 RECONNECT_WAIT = 0.25  # seconds
-WRONG_LAST_SEQUENCE = 10071
 NO_MESSAGE_FOUND = 10037
 
 logger = structlog.get_logger()
-
-
-class WrongLastSequence(Exception):
-    """Somebody else wrote to the subject since its expected last message."""
-
-
-class Unpublished(Transient):
-    """The stream did not acknowledge: it may hold the message or not."""
 
 
 class Bus:
     """The connection, JetStream, and publishing with an answer that is one of three: stored, conflict, unknown."""
 
     def __init__(self) -> None:
-        self.nc: Client = CancellableClient()
-        self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
+        self._use(CancellableClient())
         self.disconnects = 0
         """How often the connection was lost; a change means that the server may have restarted."""
         self._connected = asyncio.Event()
         self._opened = False
         self._closing = False
-        self._slots = asyncio.Semaphore(CONCURRENT_PUBLISHES)
+
+    def _use(self, client: Client) -> None:
+        self.nc = client
+        self.js = JetStreamContext(client, timeout=PUBLISH_TIMEOUT)
+        self._publishing = Publishing(client, lambda: self.is_connected)
 
     async def connect(self, url: str, name: str) -> None:
         """Connect to one of the servers (URLs separated by commas), waiting as long as it takes."""
@@ -54,6 +64,7 @@ class Bus:
         async def on_disconnect() -> None:
             self.disconnects += 1
             self._connected.clear()
+            self._publishing.lose()
             if self._closing:
                 return
             logger.warning("the bus is out of reach", action="bus_disconnected")
@@ -87,6 +98,7 @@ class Bus:
                     closed_cb=on_closed,
                     error_cb=on_error,
                 )
+                await self._publishing.start()
                 self._opened = True
                 self._connected.set()
                 return
@@ -94,8 +106,7 @@ class Bus:
                 logger.warning("waiting for the bus", action="bus_waiting", error=repr(error))
                 # A client whose first connection was refused halfway keeps its socket.
                 await close_client(self.nc)
-                self.nc = CancellableClient()
-                self.js = JetStreamContext(self.nc, timeout=PUBLISH_TIMEOUT)
+                self._use(CancellableClient())
                 await asyncio.sleep(wait)
                 wait = min(wait * 2, 5.0)
 
@@ -124,22 +135,14 @@ class Bus:
 
         Raises `WrongLastSequence` when the compare-and-set lost, `Unpublished` when there was no answer or a refusal.
         """
-        async with self._slots:
-            if not self.is_connected:
-                # The client would keep it and send it later, to a server that may have another store by then.
-                raise Unpublished("the bus is out of reach")
-            try:
-                return await self.js.publish(message.subject, message.body, headers=dict(message.headers))
-            except APIError as error:
-                if error.err_code == WRONG_LAST_SEQUENCE:
-                    raise WrongLastSequence(message.subject) from error
-                raise Unpublished(f"the stream refused {message.subject}: {error.description}") from error
-            except (NatsError, TimeoutError, OSError) as error:
-                raise Unpublished(f"no acknowledgement for {message.subject}: {error!r}") from error
+        [answer] = await self._publishing.publish([message])
+        if isinstance(answer, PubAck):
+            return answer
+        raise answer
 
-    async def publish_all(self, messages: Iterable[Outgoing]) -> list[PubAck | BaseException]:
-        """Publish concurrently; the answers are in the order of the messages."""
-        return await asyncio.gather(*(self.publish(message) for message in messages), return_exceptions=True)
+    async def publish_all(self, messages: Iterable[Outgoing]) -> list[Answer]:
+        """Publish many at a time, in their order; the answers are in the order of the messages."""
+        return await self._publishing.publish(list(messages))
 
     async def last(self, stream: str, subject: str) -> RawStreamMsg | None:
         """The newest message of a subject, read from the stream's leader; None when there is none.
@@ -172,6 +175,13 @@ def servers(url: str) -> list[str]:
 
 async def close_client(client: Client) -> None:
     """Close a connection whatever state it is in."""
-    # nats-py asserts that it was opened once, and writes what it still holds even to a socket that is closed.
-    with contextlib.suppress(AssertionError, RuntimeError, OSError):
-        await client.close()
+    task = asyncio.current_task()
+    before = task.cancelling() if task is not None else 0
+    try:
+        # nats-py asserts that it was opened once, and writes what it still holds even to a socket that is closed.
+        with contextlib.suppress(AssertionError, RuntimeError, OSError):
+            await client.close()
+    except asyncio.CancelledError:
+        # It cancels its own reconnection, and with it the future of the socket's end, for which it then waits itself.
+        if task is None or task.cancelling() > before:
+            raise

@@ -3,18 +3,25 @@
 The key has a time to live of whole seconds. When it ends, or the holder gives it up, the server leaves a marker;
 taking over is a compare-and-set on that marker's revision (ADR-8, ADR-43 per-message TTL). The revision of the
 election is the term. A lease alone stops no paused holder: what it guards has its own compare-and-set.
+
+A candidate polls, since the server tells nobody that a key has ended; and it listens, since a holder that gives up says so.
 """
 
 import asyncio
+import contextlib
 import time
+import zlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 import orjson
 import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
 from nats.js.api import RawStreamMsg
 
-from shared.bus.connect import Bus, Unpublished, WrongLastSequence
+from shared.bus.connect import Bus, WrongLastSequence
 from shared.bus.envelope import EXPECTED_LAST_SUBJECT_SEQUENCE, Outgoing
 from shared.bus.streams import SCHEDULER_STREAM, bucket_subject
 from shared.bus.subjects import LEASE_KEY, SCHEDULER_BUCKET
@@ -22,6 +29,8 @@ from shared.clock import Clock
 from shared.errors import Transient
 
 SAFETY_MARGIN = 0.25  # seconds by which the holder stops before the key can be gone
+SPREAD = 0.01  # seconds over which candidates that heard of a release spread their tries
+RETRY = 0.002  # seconds, doubled up to the poll: what was heard may not be stored yet
 
 logger = structlog.get_logger()
 
@@ -78,15 +87,16 @@ class Lease:
 
     async def acquire(self) -> Grant:
         """Return once this candidate leads. Waits through outages."""
-        while True:
-            try:
-                last = await self._bus.last(SCHEDULER_STREAM, self._subject)
-                vacant = last is None or not last.data
-                if vacant and await self._try(last.seq or 0 if last is not None else 0):
-                    return Grant(term=self._revision, server_time=await self.server_time())
-            except (Transient, LeaseLost) as error:
-                logger.debug("the lease cannot be read", action="lease", error=str(error))
-            await asyncio.sleep(self._ttl / 8)
+        async with self._listening() as vacancy:
+            while True:
+                try:
+                    last = await self._bus.last(SCHEDULER_STREAM, self._subject)
+                    vacant = last is None or not last.data
+                    if vacant and await self._try(last.seq or 0 if last is not None else 0):
+                        return Grant(term=self._revision, server_time=await self.server_time())
+                except (Transient, LeaseLost) as error:
+                    logger.debug("the lease cannot be read", action="lease", error=str(error))
+                await vacancy.wait(self._ttl / 8)
 
     async def renew(self) -> None:
         """Extend the lease; raises `LeaseLost` when it is somebody else's or time has run out."""
@@ -105,14 +115,16 @@ class Lease:
         if not self.is_held:
             return
         self._deadline = 0.0
-        headers = {
-            "KV-Operation": "PURGE",
-            "Nats-TTL": "5s",
-            EXPECTED_LAST_SUBJECT_SEQUENCE: str(self._revision),
-        }
         try:
-            await self._bus.publish(Outgoing(subject=self._subject, body=b"", headers=headers))
-        except (WrongLastSequence, Unpublished) as error:
+            try:
+                await self._leave_marker(self._revision)
+            except WrongLastSequence:
+                # A renewal whose answer nobody waited for any more may have been stored all the same.
+                last = await self._bus.last(SCHEDULER_STREAM, self._subject)
+                if last is None or last.seq is None or not self._is_ours(last):
+                    raise
+                await self._leave_marker(last.seq)
+        except (WrongLastSequence, Transient) as error:
             logger.info("the lease was gone already", action="lease", error=repr(error))
 
     async def server_time(self) -> ServerTime:
@@ -124,6 +136,26 @@ class Lease:
         return ServerTime(
             at=last.time, monotonic=self._asked, offset=(last.time - renewed_at).total_seconds()
         )
+
+    @contextlib.asynccontextmanager
+    async def _listening(self) -> AsyncIterator["_Vacancy"]:
+        """What candidates and holders write, as it passes by: no promise that it is heard, nor that it was stored."""
+        vacancy = _Vacancy(SPREAD * zlib.crc32(self._holder.encode()) / 2**32)
+        subscription = await self._bus.nc.subscribe(self._subject, cb=vacancy.hear)
+        try:
+            yield vacancy
+        finally:
+            # Also while the server is away: the client would subscribe again on its return.
+            with contextlib.suppress(NatsError):
+                await subscription.unsubscribe()
+
+    async def _leave_marker(self, expected: int) -> None:
+        headers = {
+            "KV-Operation": "PURGE",
+            "Nats-TTL": "5s",
+            EXPECTED_LAST_SUBJECT_SEQUENCE: str(expected),
+        }
+        await self._bus.publish(Outgoing(subject=self._subject, body=b"", headers=headers))
 
     async def _try(self, expected: int) -> bool:
         self._asked = asked = time.monotonic()
@@ -147,3 +179,41 @@ class Lease:
     def _is_ours(self, message: RawStreamMsg) -> bool:
         # Names are never used twice (a marker has no body).
         return bool(message.data) and orjson.loads(message.data or b"")["holder"] == self._holder
+
+
+class _Vacancy:
+    """Tells a candidate when to look: at each poll, and soon after a holder has given up."""
+
+    def __init__(self, turn: float) -> None:
+        self._turn = turn
+        """Seconds that this candidate leaves to others: whoever is first is heard by all, who need not try then."""
+        self._given_up = asyncio.Event()
+        self._taken = asyncio.Event()
+        self._retry: float | None = None
+
+    async def hear(self, message: Msg) -> None:
+        """Somebody has given the lease up, or has taken or renewed it."""
+        if message.data:
+            self._taken.set()
+        else:
+            self._taken.clear()
+            self._given_up.set()
+
+    async def wait(self, poll: float) -> None:
+        """Return when it is time to look."""
+        retry, self._retry = self._retry, None
+        if retry is not None and retry < poll:
+            if not await _up_to(retry, self._taken):
+                self._retry = retry * 2
+        elif await _up_to(poll, self._given_up):
+            self._given_up.clear()
+            if not await _up_to(self._turn, self._taken):
+                self._retry = RETRY
+
+
+async def _up_to(seconds: float, event: asyncio.Event) -> bool:
+    """Wait for the event, so long at most; whether it is set."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    return event.is_set()

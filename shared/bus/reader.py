@@ -7,6 +7,7 @@ new one starts behind the last message that was handed out.
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 import structlog
 from nats.aio.msg import Msg
@@ -37,11 +38,20 @@ class StreamMessage:
 
 
 class StreamReader:
-    """All messages of a stream behind `after`, in order, in batches of what has arrived."""
+    """All messages of a stream behind `after`, or stored at `since` or later, in order, in batches of what has arrived."""
 
-    def __init__(self, bus: Bus, stream: str, *, after: int = 0, subjects: list[str] | None = None) -> None:
+    def __init__(
+        self,
+        bus: Bus,
+        stream: str,
+        *,
+        after: int = 0,
+        since: datetime | None = None,
+        subjects: list[str] | None = None,
+    ) -> None:
         self._bus = bus
         self._stream = stream
+        self._since = since
         self._subjects = subjects
         self.position = after
         """The sequence of the last message that was handed out."""
@@ -104,9 +114,11 @@ class StreamReader:
             yield batch
 
     async def _create_consumer(self) -> str:
+        by_time = self._since is not None and self.position == 0
         config = ConsumerConfig(
-            deliver_policy=DeliverPolicy.BY_START_SEQUENCE,
-            opt_start_seq=self.position + 1,
+            deliver_policy=DeliverPolicy.BY_START_TIME if by_time else DeliverPolicy.BY_START_SEQUENCE,
+            opt_start_seq=None if by_time else self.position + 1,
+            opt_start_time=self._since.astimezone(UTC) if by_time and self._since is not None else None,
             filter_subjects=self._subjects,
             ack_policy=AckPolicy.NONE,
             inactive_threshold=INACTIVE_THRESHOLD,

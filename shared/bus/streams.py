@@ -142,19 +142,21 @@ def durables() -> list[Durable]:
             ),
         ),
         _pushed(subjects.EXECUTIONS, subjects.NOTIFIER_DURABLE),
-        _pushed(subjects.EVENTS, subjects.NOTIFIER_EVENTS_DURABLE, subjects.JOB_EVENTS),
+        _pushed(
+            subjects.EVENTS, subjects.NOTIFIER_EVENTS_DURABLE, [subjects.JOB_EVENTS, subjects.ALERT_EVENTS]
+        ),
         _pushed(subjects.INBOX, subjects.INBOX_DURABLE),
         *(_notices(channel) for channel in subjects.CHANNELS),
     ]
 
 
-def _pushed(stream: str, durable: str, filter_subject: str | None = None) -> Durable:
+def _pushed(stream: str, durable: str, filter_subjects: list[str] | None = None) -> Durable:
     """A consumer whose messages are pushed to whichever of its subscribers is there."""
     return Durable(
         stream,
         ConsumerConfig(
             durable_name=durable,
-            filter_subject=filter_subject,
+            filter_subjects=filter_subjects,
             deliver_subject=f"jetcron.deliver.{durable}",
             deliver_group=durable,
             ack_policy=AckPolicy.EXPLICIT,

@@ -6,10 +6,11 @@
 | `jetcron.triggers.<queue>.<job_id>` | scheduler (planned runs), gateway (asked-for runs, runs published again) |
 | `jetcron.decisions.<job_id>` | scheduler |
 | `jetcron.checkpoint` | scheduler |
-| `jetcron.executions.<job_id>.<execution_id>` | executor; gateway (`unknown`, `cancelled` when seeding) |
+| `jetcron.executions.<job_id>.<execution_id>` | executor; gateway (seeding: `unknown`, `cancelled`; sweeper: `lost`, `cancelled`) |
 | `jetcron.inbox.<user_id>` | notifier |
 | `jetcron.notices.<channel>.<notification_id>` | notifier |
 | `jetcron.trials.<queue>` (core NATS, nothing stores it) | gateway |
+| `jetcron.control.<execution_id>` (core NATS, nothing stores it) | executor |
 """
 
 from uuid import UUID
@@ -30,8 +31,11 @@ CHECKPOINT_KEY = "checkpoint"
 REMINDERS_KEY = "reminders"
 REMINDERS_CLAIM_KEY = "reminders-claim"
 GENERATION_KEY = "generation"
+INSTANCE_KEYS = "instances"
+"""Of the schedulers that are there: a key each, gone by itself soon after they are."""
 
 JOB_EVENTS = "jetcron.events.job.*"
+ALERT_EVENTS = "jetcron.events.alert.*"
 DIRECTORY_EVENTS = ("jetcron.events.user.*", "jetcron.events.team.*", "jetcron.events.settings.*")
 ALL_EVENTS = "jetcron.events.>"
 SEEDED = "jetcron.events.job._seeded"
@@ -41,6 +45,7 @@ CHECKPOINT = "jetcron.checkpoint"
 ALL_EXECUTIONS = "jetcron.executions.>"
 ALL_INBOX = "jetcron.inbox.>"
 ALL_NOTICES = "jetcron.notices.>"
+ALL_CONTROL = "jetcron.control.*"
 
 NOTIFIER_DURABLE = "notifier"
 NOTIFIER_EVENTS_DURABLE = "notifier-events"
@@ -74,6 +79,11 @@ def decision(job_id: UUID) -> str:
 def execution(job_id: UUID, execution_id: UUID) -> str:
     """Where the reports of one execution go; its last message is the claim on it."""
     return f"jetcron.executions.{job_id}.{execution_id}"
+
+
+def control(execution_id: UUID) -> str:
+    """Where whoever runs an execution is asked to stop it."""
+    return f"jetcron.control.{execution_id}"
 
 
 def inbox(user_id: UUID) -> str:

@@ -25,11 +25,15 @@ class Kind(StrEnum):
 
     SCHEDULED = "scheduled"
     MANUAL = "manual"
+    BACKFILL = "backfill"
+    """It makes up for a planned instant that did not run."""
 
 
 class Status(StrEnum):
     """An execution's row as people see it."""
 
+    WAITING = "waiting"
+    """A planned instant that was decided, whose run waits for its slot or for another run to end."""
     QUEUED = "queued"
     RUNNING = "running"
     UNKNOWN = "unknown"
@@ -37,6 +41,8 @@ class Status(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     DEAD_LETTER = "dead_letter"
+    LOST = "lost"
+    """It began, and nothing was heard of it for longer than it may take."""
     MISSED = "missed"
     SKIPPED = "skipped"
 
@@ -56,11 +62,13 @@ class Outcome(StrEnum):
 
 
 TERMINAL_PHASES = frozenset({Phase.CANCELLED, Phase.FAILED, Phase.DEAD_LETTER, Phase.SUCCEEDED})
-OPEN_STATUSES = frozenset({Status.QUEUED, Status.RUNNING, Status.UNKNOWN})
+CLOSING_PHASES = TERMINAL_PHASES | {Phase.LOST}
+"""After these nobody waits for the execution any more; what was lost may still be claimed again, or be heard of."""
+OPEN_STATUSES = frozenset({Status.WAITING, Status.QUEUED, Status.RUNNING, Status.UNKNOWN})
 STATUSES_OF = {
     Outcome.RUNNING: OPEN_STATUSES,
     Outcome.SUCCESS: frozenset({Status.SUCCESS}),
-    Outcome.FAILED: frozenset({Status.FAILED, Status.DEAD_LETTER}),
+    Outcome.FAILED: frozenset({Status.FAILED, Status.DEAD_LETTER, Status.LOST}),
     Outcome.CANCELLED: frozenset({Status.CANCELLED}),
     Outcome.MISSED: frozenset({Status.MISSED}),
     Outcome.SKIPPED: frozenset({Status.SKIPPED}),
@@ -73,7 +81,7 @@ _STATUS = {
     Phase.QUEUED: Status.QUEUED,
     Phase.STARTED: Status.RUNNING,
     Phase.UNKNOWN: Status.UNKNOWN,
-    Phase.LOST: Status.UNKNOWN,
+    Phase.LOST: Status.LOST,
     Phase.RETRYING: Status.RUNNING,
     Phase.CANCELLED: Status.CANCELLED,
     Phase.FAILED: Status.FAILED,
@@ -105,6 +113,10 @@ def phase_order(phase: Phase) -> int:
 def rank(redrive: int, attempt: int, phase: Phase) -> int:
     """One number that orders all reports of an execution: by redrive, then attempt, then phase."""
     return (redrive * 1_000_000 + attempt) * 16 + phase_order(phase)
+
+
+WAITING_RANK = rank(0, 0, Phase.QUEUED) - 1
+"""Of a planned instant whose run is not published yet: whatever else is said of it comes later."""
 
 
 def status_of(phase: Phase) -> Status:

@@ -4,9 +4,14 @@ The formats are on the bus and in SQL; they never change (docs/events.md).
 """
 
 from datetime import UTC, datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
+_SCHEDULER = UUID("00000000-0000-4000-8000-000000000002")
+"""What alerts about no job in particular are about."""
 
+
+@lru_cache(maxsize=1024)
 def instant_text(instant: datetime) -> str:
     """A planned instant as it stands in ids: UTC, whole seconds, `Z`."""
     return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
@@ -20,6 +25,11 @@ def planned_execution_id(job_id: UUID, instant: datetime) -> UUID:
 def manual_execution_id(job_id: UUID, command_id: UUID) -> UUID:
     """The execution that a person asked for."""
     return uuid5(job_id, f"manual:{command_id}")
+
+
+def backfill_execution_id(job_id: UUID, request_id: UUID, instant: datetime) -> UUID:
+    """The execution that makes up for a planned instant."""
+    return uuid5(job_id, f"backfill:{request_id}:{instant_text(instant)}")
 
 
 def notification_id(about: UUID, occasion: str, user_id: UUID) -> UUID:
@@ -42,9 +52,29 @@ def failure_notification_id(execution_id: UUID, user_id: UUID) -> UUID:
     return notification_id(execution_id, "failed", user_id)
 
 
+def unaccounted_alert_id(job_id: UUID, first: datetime) -> UUID:
+    """The alert that instants of a job, from this one on, were found without a decision."""
+    return uuid5(job_id, f"unaccounted:{instant_text(first)}")
+
+
+def scheduler_silent_alert_id(since: datetime) -> UUID:
+    """The alert that nobody has decided anything since then."""
+    return uuid5(_SCHEDULER, f"silent:{instant_text(since)}")
+
+
+def scheduler_heard_alert_id(since: datetime) -> UUID:
+    """The alert that the silence that began then is over."""
+    return uuid5(_SCHEDULER, f"heard:{instant_text(since)}")
+
+
 def decision_message_id(job_id: UUID, instant: datetime) -> str:
     """One message per planned instant, whatever was decided about it."""
     return f"d:{job_id}:{instant_text(instant)}"
+
+
+def released_message_id(execution_id: UUID) -> str:
+    """What became of a planned instant that waited: its run, or that it will not run."""
+    return f"r:{execution_id}"
 
 
 def manual_message_id(execution_id: UUID) -> str:

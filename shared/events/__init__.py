@@ -11,14 +11,20 @@ from typing import Annotated, Any, TypeAlias
 from pydantic import Field, TypeAdapter, ValidationError
 
 from shared.domain.directory import User
+from shared.events.alerts import Alert, InstantsUnaccounted, SchedulerHeard, SchedulerSilent
 from shared.events.base import Event
+from shared.events.calendars import CalendarCreated, CalendarDeleted, CalendarEvent, CalendarUpdated
 from shared.events.decisions import (
     CheckpointReached,
     Decision,
     InstantSettled,
     InstantsMissed,
+    InstantsNotRun,
+    InstantsSkipped,
+    RunCancelled,
     RunFacts,
     RunTriggered,
+    RunWaiting,
 )
 from shared.events.directory import (
     AccountCreated,
@@ -37,7 +43,15 @@ from shared.events.directory import (
     UserUpdated,
 )
 from shared.events.inbox import NotificationPosted
-from shared.events.jobs import JobCreated, JobDeleted, JobEvent, JobRestored, JobsSeeded, JobUpdated
+from shared.events.jobs import (
+    ChangeReason,
+    JobCreated,
+    JobDeleted,
+    JobEvent,
+    JobRestored,
+    JobsSeeded,
+    JobUpdated,
+)
 from shared.events.notices import MailQueued, Notice, SlackQueued
 from shared.events.reports import ExecutionReported
 
@@ -46,10 +60,16 @@ __all__ = [
     "AccountCreated",
     "AccountEvent",
     "AccountUpdated",
+    "Alert",
     "AnyEvent",
+    "CalendarCreated",
+    "CalendarDeleted",
+    "CalendarEvent",
+    "CalendarUpdated",
     "CategoryCreated",
     "CategoryEvent",
     "CategoryUpdated",
+    "ChangeReason",
     "CheckpointReached",
     "Decision",
     "DomainEvent",
@@ -57,6 +77,9 @@ __all__ = [
     "ExecutionReported",
     "InstantSettled",
     "InstantsMissed",
+    "InstantsNotRun",
+    "InstantsSkipped",
+    "InstantsUnaccounted",
     "JobCreated",
     "JobDeleted",
     "JobEvent",
@@ -66,8 +89,12 @@ __all__ = [
     "MailQueued",
     "Notice",
     "NotificationPosted",
+    "RunCancelled",
     "RunFacts",
     "RunTriggered",
+    "RunWaiting",
+    "SchedulerHeard",
+    "SchedulerSilent",
     "SlackQueued",
     "SlackSettingsUpdated",
     "TeamCreated",
@@ -88,7 +115,9 @@ DomainEvent: TypeAlias = (
     | CategoryCreated | CategoryUpdated
     | TeamCreated | TeamUpdated
     | AccountCreated | AccountUpdated
+    | CalendarCreated | CalendarUpdated | CalendarDeleted
     | SlackSettingsUpdated
+    | Alert
 )  # fmt: skip
 
 AnyEvent: TypeAlias = Annotated[

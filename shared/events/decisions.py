@@ -25,6 +25,10 @@ class RunFacts(BaseModel):
     kind: Kind
     planned_at: AwareDatetime | None = None
     """The planned instant; None where a person asked for the run."""
+    not_before: AwareDatetime | None = None
+    """Its slot, where the job spreads its runs; None where that is the planned instant."""
+    backfills: AwareDatetime | None = None
+    """The planned instant that it makes up for."""
     queue: str
     target_kind: str
     target_label: str
@@ -67,6 +71,8 @@ class RunTriggered(Event):
     redrive: int = 0
     sealed_overrides: str | None = None
     """What this run has of its own (`shared.overrides`): only an executor reads it."""
+    cancels: tuple[UUID, ...] = ()
+    """Executions of the job that end before this one begins (`overlap_policy` cancel_running)."""
 
     @classmethod
     def of(cls, job: Job, facts: RunFacts, generation: int, redrive: int = 0) -> Self:
@@ -81,12 +87,30 @@ class RunTriggered(Event):
         )
 
 
-class InstantsMissed(Event):
-    """Planned instants that will not run, and why; `into` names the run that stands for them, if any."""
+class RunWaiting(Event):
+    """A planned instant will run, later: at its slot, or when another run of the job has ended.
+
+    The order is complete; the leader publishes it under `released_message_id`, or `RunCancelled` in its place.
+    """
+
+    type: Literal["decision.waiting"] = "decision.waiting"
+    order: RunTriggered
+    reason: Literal["spread", "overlap", "catch_up"]
+
+    @property
+    def generation(self) -> int:
+        """In which it was decided."""
+        return self.order.generation
+
+
+class InstantsNotRun(Event):
+    """Planned instants, from the first to the last of `count`, that do not run, and why.
+
+    `into` names the run that stands for them, if any.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", populate_by_name=True)
 
-    type: Literal["decision.missed"] = "decision.missed"
     job_id: UUID
     job_version: int
     job_name: str
@@ -108,6 +132,24 @@ class InstantsMissed(Event):
         return self.model_dump(mode="json", exclude={"type"}, by_alias=True)
 
 
+class InstantsMissed(InstantsNotRun):
+    """Their time passed while nobody decided on them."""
+
+    type: Literal["decision.missed"] = "decision.missed"
+
+
+class InstantsSkipped(InstantsNotRun):
+    """The job's rules say that they do not run."""
+
+    type: Literal["decision.skipped"] = "decision.skipped"
+
+
+class RunCancelled(InstantsNotRun):
+    """An instant that waited and will not run after all."""
+
+    type: Literal["decision.cancelled"] = "decision.cancelled"
+
+
 class InstantSettled(Event):
     """A planned instant was decided in an earlier generation of the store; its row stands in SQL."""
 
@@ -115,6 +157,10 @@ class InstantSettled(Event):
     job_id: UUID
     execution_id: UUID
     planned_at: AwareDatetime
+    to: AwareDatetime | None = None
+    """The last of the instants that the row stands for; None where `planned_at` is the only one."""
+    job_version: int | None = None
+    """The version of the job that planned them."""
     generation: int
 
 
@@ -130,4 +176,12 @@ class CheckpointReached(Event):
     leader: str | None = None
 
 
-Decision: TypeAlias = RunTriggered | InstantsMissed | InstantSettled | CheckpointReached
+Decision: TypeAlias = (
+    RunTriggered
+    | RunWaiting
+    | InstantsMissed
+    | InstantsSkipped
+    | RunCancelled
+    | InstantSettled
+    | CheckpointReached
+)

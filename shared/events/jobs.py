@@ -1,11 +1,14 @@
 """Domain events of jobs: each carries the whole job after the change, and before it."""
 
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pydantic import AwareDatetime
 
 from shared.domain.job import Job
 from shared.events.base import Event
+
+ChangeReason: TypeAlias = Literal["ended", "failing", "calendar"]
+"""`ended`: its last day is over; `failing`: too many failures in a row; `calendar`: a calendar that it follows changed."""
 
 
 class JobEvent(Event):
@@ -36,8 +39,8 @@ class JobUpdated(JobEvent):
     type: Literal["job.updated"] = "job.updated"
     job: Job
     before: Job
-    reason: Literal["ended"] | None = None
-    """Why the system changed it by itself: `ended`, its last day is over."""
+    reason: ChangeReason | None = None
+    """Why the system changed it by itself."""
 
 
 class JobDeleted(JobEvent):

@@ -15,7 +15,7 @@ class MailQueued(Event):
     type: Literal["notice.mail"] = "notice.mail"
     notification_id: UUID
     to: str
-    about: Literal["failure", "success", "ended"]
+    about: Literal["failure", "success", "ended", "failing"]
     job_id: UUID
     job_name: str
     job_url: str
@@ -25,6 +25,8 @@ class MailQueued(Event):
     """Of a success."""
     last_day: date | None = None
     """Of a job that has ended."""
+    failures: int | None = None
+    """Of a job that was paused after so many in a row."""
     created_at: AwareDatetime
 
 

@@ -1,6 +1,7 @@
 """The kinds of things that commands change: their names in the events table, and their rules."""
 
 from services.gateway.domain import account as account_rules
+from services.gateway.domain import calendar as calendar_rules
 from services.gateway.domain import category as category_rules
 from services.gateway.domain import job as job_rules
 from services.gateway.domain import slack as slack_rules
@@ -22,6 +23,12 @@ CATEGORIES: Aggregate[category_rules.CategoryState, category_rules.CategoryComma
 )
 TEAMS: Aggregate[team_rules.TeamState, team_rules.TeamCommand] = Aggregate(
     name="team", initial=team_rules.TeamState(), decide=team_rules.decide, evolve=team_rules.evolve
+)
+CALENDARS: Aggregate[calendar_rules.CalendarState, calendar_rules.CalendarCommand] = Aggregate(
+    name="calendar",
+    initial=calendar_rules.CalendarState(),
+    decide=calendar_rules.decide,
+    evolve=calendar_rules.evolve,
 )
 SLACK: Aggregate[slack_rules.SlackState, slack_rules.UpdateSlackSettings] = Aggregate(
     name="settings",

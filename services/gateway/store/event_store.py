@@ -103,8 +103,7 @@ class EventStore:
         context: Context,
     ) -> S:
         async with self._database.write() as connection:
-            if not self._database.is_sqlite:
-                await _take_turn(connection, aggregate_id)
+            await self.take_turn(connection, aggregate_id)
             state, version = await load(connection, aggregate, aggregate_id)
             decided = aggregate.decide(await prepare(connection, state), state)
             changes = [
@@ -116,6 +115,15 @@ class EventStore:
             state = aggregate.evolve(state, event)
         return state
 
+    async def take_turn(self, connection: AsyncConnection, aggregate_id: UUID) -> None:
+        """Wait for the commands on the same aggregate, and let others wait until the end of the transaction.
+
+        Who holds nothing but this before the first event keeps to the order of all others: events, then rows.
+        """
+        if not self._database.is_sqlite:
+            key = int.from_bytes(aggregate_id.bytes[:8], "big", signed=True)
+            await connection.execute(select(func.pg_advisory_xact_lock(literal(key, BigInteger))))
+
     async def append(self, connection: AsyncConnection, changes: Sequence[Change], context: Context) -> None:
         """Write events and the rows that follow from them, many at once, in the caller's transaction.
 
@@ -126,12 +134,6 @@ class EventStore:
             ordered = sorted(changes, key=lambda change: (change.aggregate_id, change.version))
             await connection.execute(events.insert(), [_row(change, context) for change in ordered])
             await project(self._database, connection, [change.event for change in changes])
-
-
-async def _take_turn(connection: AsyncConnection, aggregate_id: UUID) -> None:
-    """Wait for the commands on the same aggregate: of many that race, all but one would have to try again."""
-    key = int.from_bytes(aggregate_id.bytes[:8], "big", signed=True)
-    await connection.execute(select(func.pg_advisory_xact_lock(literal(key, BigInteger))))
 
 
 async def load(connection: AsyncConnection, aggregate: Aggregate[S, C], aggregate_id: UUID) -> tuple[S, int]:

@@ -24,6 +24,8 @@ def facts_columns(facts: RunFacts) -> dict[str, Any]:
         "planned_at": facts.planned_at,
         "planned_to": facts.planned_at,
         "planned_count": 1,
+        "not_before": facts.not_before,
+        "backfills": facts.backfills,
         "queued_at": facts.queued_at,
     }
 
@@ -42,6 +44,8 @@ def facts_of(row: Row[Any]) -> RunFacts:
         queue=row.queue,
         target_kind=row.target_kind,
         target_label=row.target_label,
+        not_before=row.not_before,
+        backfills=row.backfills,
         queued_at=row.queued_at,
     )
 

@@ -9,15 +9,19 @@ from services.gateway.store.projections import forget, project
 from services.gateway.store.tables import (
     account_members,
     accounts,
+    calendars,
     categories,
     events,
+    job_calendars,
     jobs,
     slack_settings,
     teams,
     users,
 )
 
-FOLDED = (jobs, users, categories, teams, slack_settings, accounts, account_members)
+FOLDED = (
+    jobs, job_calendars, calendars, users, categories, teams, slack_settings, accounts, account_members,
+)  # fmt: skip
 REBUILD_BATCH = 1_000
 
 

@@ -1,25 +1,33 @@
-"""Five-field cron expressions on a clock without zones: what they may say, and which minute matches next.
+"""Cron expressions: what they may say, and what that means.
 
 The grammar is crontab(5)'s. croniter expands the fields; what it reads otherwise than Debian cron (ranges of one
-number, backward ranges, its own extensions) is rewritten or refused before it gets there.
+number, backward ranges, its own extensions) is rewritten or refused before it gets there. Beyond crontab(5) there are
+seconds on request, `L` for the last day of a month, `5L` for its last Friday and `5#3` for its third.
 """
 
 import re
-from dataclasses import dataclass
-from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 
 from croniter import croniter  # type: ignore[import-untyped]  # it publishes no types
 
+from shared.domain.schedule.matching import ON_THE_MINUTE, Cron
 from shared.errors import RuleViolation
 
 MAX_LENGTH = 256  # characters
-LAST_YEAR = 9997  # datetime ends with 9999, and a local time must stay convertible to UTC
-_HORIZON = 50  # years; the rarest day, 29 February on a given weekday, is at most 40 years away
-_MINUTE = timedelta(minutes=1)
-_SIX_WEEKS = sum(1 << 7 * week for week in range(6))  # times a set of weekdays: the same set in every week
 _ITEM = re.compile(r"(?:\*|(?P<low>[0-9A-Za-z]+)(?:-(?P<high>[0-9A-Za-z]+))?)(?:/(?P<step>[0-9]+))?")
+_WEEKDAY = r"(?P<weekday>[0-9]+|[A-Za-z]{3})"
+_LAST = re.compile(rf"{_WEEKDAY}[Ll]|[Ll](?P<digit>[0-9]+)")
+_NTH = re.compile(rf"{_WEEKDAY}#(?P<week>[0-9]+)")
+_FORMS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
 
 
 class InvalidSchedule(RuleViolation):
@@ -30,6 +38,8 @@ class InvalidSchedule(RuleViolation):
 
 class _Field(NamedTuple):
     name: str
+    place: int
+    """Which of croniter's five fields has the same numbers."""
     low: int
     high: int
     """The highest number that may be written; in a week 7 is Sunday's second number."""
@@ -41,97 +51,117 @@ class _Field(NamedTuple):
 
 _MONTHS = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _WEEKDAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_FIELDS = (
-    _Field("minute", 0, 59, 59),
-    _Field("hour", 0, 23, 23),
-    _Field("day-of-month", 1, 31, 31),
-    _Field("month", 1, 12, 12, _MONTHS),
-    _Field("day-of-week", 0, 7, 6, _WEEKDAYS),
-)
+_SECOND = _Field("second", 0, 0, 59, 59)
+_MINUTE = _Field("minute", 0, 0, 59, 59)
+_HOUR = _Field("hour", 1, 0, 23, 23)
+_DAY = _Field("day-of-month", 2, 1, 31, 31)
+_MONTH = _Field("month", 3, 1, 12, 12, _MONTHS)
+_DAY_OF_WEEK = _Field("day-of-week", 4, 0, 7, 6, _WEEKDAYS)
+_FIELDS = (_MINUTE, _HOUR, _DAY, _MONTH, _DAY_OF_WEEK)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Cron:
-    """A parsed expression. Each field is a set of numbers: bit n is set when n matches; bit 0 of a week is Sunday."""
+class _Weekdays(NamedTuple):
+    """What a day-of-week field means; the sets are those of `Cron`."""
 
-    minutes: int
-    hours: int
-    days: int
-    months: int
-    weekdays: int
-    both_days: bool
-    """Whether a day must match both day fields (one of them begins with `*`, as in `*/2`) or either one."""
-    wildcard: bool
-    """Whether the minute or the hour begins with `*`: cron(8) lets such jobs follow every change of the clock."""
-
-    def following(self, local: datetime) -> datetime | None:
-        """The first matching minute strictly after `local`, both naive local time; None if there is none."""
-        start = (local + _MINUTE).replace(second=0, microsecond=0)
-        year, month = start.year, start.month
-        days = self.days_of(year, month)
-        if days >> start.day & 1:
-            if self.hours >> start.hour & 1 and (minute := _next(self.minutes, start.minute)) is not None:
-                return start.replace(minute=minute)
-            if (hour := _next(self.hours, start.hour + 1)) is not None:
-                return start.replace(hour=hour, minute=_lowest(self.minutes))
-        day = _next(days, start.day + 1)
-        last_year = min(year + _HORIZON, LAST_YEAR)
-        while day is None:
-            if (later := _next(self.months, month + 1)) is not None:
-                month = later
-            else:
-                year, month = year + 1, _lowest(self.months)
-            if year > last_year:
-                return None
-            day = _next(self.days_of(year, month), 1)
-        return start.replace(
-            year=year, month=month, day=day, hour=_lowest(self.hours), minute=_lowest(self.minutes)
-        )
-
-    def days_of(self, year: int, month: int) -> int:
-        """The matching days of a month, as a set: bit 1 is the first."""
-        if not self.months >> month & 1:
-            return 0
-        first_weekday, every_day = _month(year, month)
-        weekly = (self.weekdays * _SIX_WEEKS >> first_weekday) << 1
-        return (self.days & weekly if self.both_days else self.days | weekly) & every_day
+    every: int
+    nth: int
+    last: int
 
 
 @lru_cache(maxsize=16_384)
-def parse(expression: str) -> Cron:
-    """Reads an expression; raises InvalidSchedule if it is not five fields as crontab(5) has them."""
-    if len(expression) > MAX_LENGTH:
-        raise InvalidSchedule(f"Cron expression must have at most {MAX_LENGTH} characters")
-    texts = re.split(r"[ \t]+", expression.strip(" \t"))
-    if len(texts) != len(_FIELDS):
-        raise InvalidSchedule(f"Cron expression must have exactly {len(_FIELDS)} fields")
-    minutes, hours, days, months, weekdays = (_expand(index, text) for index, text in enumerate(texts))
+def parse(expression: str, seconds: bool = False) -> Cron:
+    """Reads an expression: five fields or an `@` form; with `seconds` six fields, seconds first.
+
+    Raises InvalidSchedule for anything else.
+    """
+    texts = _split(expression)
+    second = ON_THE_MINUTE
+    if seconds:
+        if len(texts) != len(_FIELDS) + 1:
+            raise InvalidSchedule("Cron expression with seconds must have exactly 6 fields, seconds first")
+        second = _expand(_SECOND, texts.pop(0))
+    elif len(texts) == 1 and texts[0].startswith("@"):
+        texts = _form(texts[0]).split(" ")
+    elif len(texts) == len(_FIELDS) + 1:
+        raise InvalidSchedule(
+            "Cron expression must have exactly 5 fields; 6 fields, seconds first, need seconds to be true"
+        )
+    _check_count(texts)
+    minute, hour, day, month, day_of_week = texts
+    dates, weekdays = day.split(","), _weekdays(day_of_week)
+    plain_dates = [item for item in dates if item not in ("L", "l")]
     return Cron(
-        minutes=minutes,
-        hours=hours,
-        days=days,
-        months=months,
-        weekdays=weekdays,
-        both_days=texts[2].startswith("*") or texts[4].startswith("*"),
-        wildcard=texts[0].startswith("*") or texts[1].startswith("*"),
+        seconds=second,
+        minutes=_expand(_MINUTE, minute),
+        hours=_expand(_HOUR, hour),
+        days=_expand(_DAY, ",".join(plain_dates)) if plain_dates else 0,
+        last_day=len(plain_dates) < len(dates),
+        months=_expand(_MONTH, month),
+        weekdays=weekdays.every,
+        nth_weekdays=weekdays.nth,
+        last_weekdays=weekdays.last,
+        both_days=day.startswith("*") or day_of_week.startswith("*"),
+        wildcard=minute.startswith("*") or hour.startswith("*"),
     )
 
 
-def numbers(bits: int) -> list[int]:
-    """The numbers in a set, ascending."""
-    return [number for number in range(bits.bit_length()) if bits >> number & 1]
+def check_classic(expression: str) -> None:
+    """Raises InvalidSchedule unless the expression is five fields as crontab(5) has them: no `@`, `L`, `#` or seconds."""
+    texts = _split(expression)
+    _check_count(texts)
+    for field, text in zip(_FIELDS, texts, strict=True):
+        for item in text.split(","):
+            _plain(field, item)
+
+
+def _split(expression: str) -> list[str]:
+    if len(expression) > MAX_LENGTH:
+        raise InvalidSchedule(f"Cron expression must have at most {MAX_LENGTH} characters")
+    return re.split(r"[ \t]+", expression.strip(" \t"))
+
+
+def _check_count(texts: list[str]) -> None:
+    if len(texts) != len(_FIELDS):
+        raise InvalidSchedule(f"Cron expression must have exactly {len(_FIELDS)} fields")
+
+
+def _form(text: str) -> str:
+    form = _FORMS.get(text.lower())
+    if form is None:
+        raise InvalidSchedule(f"Unknown form {text!r}: there are {', '.join(_FORMS)}")
+    return form
 
 
 @lru_cache(maxsize=4096)
-def _expand(index: int, text: str) -> int:
-    """The set of numbers that the text means as field `index`."""
-    field = _FIELDS[index]
+def _expand(field: _Field, text: str) -> int:
+    """The set of numbers that the text means in the field."""
     texts = ["*"] * len(_FIELDS)
-    texts[index] = ",".join(_plain(field, item) for item in text.split(","))
-    values = croniter.expand(" ".join(texts))[0][index]
+    texts[field.place] = ",".join(_plain(field, item) for item in text.split(","))
+    values = croniter.expand(" ".join(texts))[0][field.place]
     if values == ["*"]:
         values = range(field.low, field.last + 1)
     return sum(1 << value for value in values)
+
+
+def _weekdays(text: str) -> _Weekdays:
+    every, nth, last = [], 0, 0
+    for item in text.split(","):
+        if (match := _LAST.fullmatch(item)) is not None:
+            last |= 1 << _weekday(match["weekday"] or match["digit"])
+        elif (match := _NTH.fullmatch(item)) is not None:
+            week = int(match["week"])
+            if not 1 <= week <= 5:
+                raise _bad(_DAY_OF_WEEK, f"{item} must name the first to the fifth, as in 5#3")
+            nth |= 1 << 7 * (week - 1) + _weekday(match["weekday"])
+        elif item.upper() == "L":
+            raise _bad(_DAY_OF_WEEK, "L needs a weekday before it, as in 5L")
+        else:
+            every.append(item)
+    return _Weekdays(_expand(_DAY_OF_WEEK, ",".join(every)) if every else 0, nth, last)
+
+
+def _weekday(text: str) -> int:
+    return _number(_DAY_OF_WEEK, text) % 7
 
 
 def _plain(field: _Field, item: str) -> str:
@@ -169,21 +199,3 @@ def _number(field: _Field, text: str) -> int:
 
 def _bad(field: _Field, reason: str) -> InvalidSchedule:
     return InvalidSchedule(f"Bad {field.name}: {reason}")
-
-
-@lru_cache(maxsize=2048)
-def _month(year: int, month: int) -> tuple[int, int]:
-    """The weekday of the first (0 is Sunday) and the set of all days."""
-    first = date(year, month, 1)
-    length = (date(year + month // 12, month % 12 + 1, 1) - first).days
-    return first.isoweekday() % 7, (1 << length) - 1 << 1
-
-
-def _next(bits: int, number: int) -> int | None:
-    """The lowest number of the set that is at least `number`."""
-    rest = bits >> number
-    return number + _lowest(rest) if rest else None
-
-
-def _lowest(bits: int) -> int:
-    return (bits & -bits).bit_length() - 1

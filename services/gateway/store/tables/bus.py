@@ -23,6 +23,10 @@ bus_state = Table(
     Column("ledgered_events_seq", BigInteger, nullable=False),
     Column("ledger_position", BigInteger, nullable=False),
     Column("projector_position", BigInteger, nullable=False),
+    # Up to when every planned instant is known to have a row; None before the first look.
+    Column("audited_until", Instant),
+    # Since when nothing was decided, as administrators were told; None while all is well.
+    Column("silent_since", Instant),
 )
 
 bus_streams = Table(

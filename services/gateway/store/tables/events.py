@@ -9,10 +9,9 @@ from sqlalchemy import (
     Table,
     UniqueConstraint,
     Uuid,
-    text,
 )
 
-from services.gateway.store.tables.base import Position, metadata
+from services.gateway.store.tables.base import Position, metadata, only_where
 from services.gateway.store.types import Instant, JsonDocument
 
 events = Table(
@@ -37,7 +36,6 @@ Index(
     "ix_events_unpublished",
     events.c.aggregate_id,
     events.c.version,
-    sqlite_where=text("published_seq IS NULL"),
-    postgresql_where=text("published_seq IS NULL"),
+    **only_where("published_seq IS NULL"),
 )
 Index("ix_events_recorded_at", events.c.aggregate, events.c.recorded_at)

@@ -15,11 +15,15 @@ from sqlalchemy import (
     UniqueConstraint,
     Uuid,
     false,
-    text,
 )
 
-from services.gateway.store.tables.base import metadata
+from services.gateway.store.tables.base import metadata, only_where
 from services.gateway.store.types import Instant
+
+NOT_RUN = "status IN ('missed', 'skipped', 'cancelled', 'failed', 'dead_letter', 'lost')"
+RANGES = "planned_count > 1"
+IN_TURN = "request_id IS NOT NULL AND sealed_order IS NOT NULL"
+"""What a query says too, word for word, to be led through the index that has only these."""
 
 executions = Table(
     "executions",
@@ -39,6 +43,10 @@ executions = Table(
     Column("planned_count", Integer, nullable=False, server_default="1"),
     Column("reason", String(255)),
     Column("into_execution_id", Uuid),
+    # The slot at which it may run, where that is later than planned.
+    Column("not_before", Instant),
+    # The planned instant that it makes up for.
+    Column("backfills", Instant),
     Column("queued_at", Instant, nullable=False),
     Column("status", String(16), nullable=False),
     Column("rank", BigInteger, nullable=False),
@@ -65,7 +73,27 @@ Index(
     executions.c.kind,
     executions.c.duration_seconds,
 )
+Index(
+    "ix_executions_backfills",
+    executions.c.job_id,
+    executions.c.backfills,
+    **only_where("backfills IS NOT NULL"),
+)
+# Planned instants that did not run, or not well: few among many.
+Index(
+    "ix_executions_not_run",
+    executions.c.job_id,
+    executions.c.planned_at,
+    **only_where(NOT_RUN),
+)
 Index("ix_executions_planned", executions.c.planned_at)
+# Those that stand for many instants: found where the first of these lies long before.
+Index(
+    "ix_executions_ranges",
+    executions.c.job_id,
+    executions.c.planned_to,
+    **only_where(RANGES),
+)
 # The order of all pages. Nothing in it ever changes, so that a report need not write it again.
 Index(
     "ix_executions_queued",
@@ -87,8 +115,7 @@ Index(
 Index(
     "ix_executions_open",
     executions.c.report_seq,
-    sqlite_where=text("is_open"),
-    postgresql_where=text("is_open"),
+    **only_where("is_open", on_sqlite="is_open = 1"),
 )
 
 attempts = Table(
@@ -117,12 +144,27 @@ runs = Table(
     Column("requested_by", Uuid, nullable=False),
     Column("requested_at", Instant, nullable=False),
     Column("published_seq", BigInteger),
+    # The backfill that it is part of.
+    Column("request_id", Uuid),
+    # Its place among the job's backfills that wait; None once its turn has come, and for all others.
+    Column("turn", Integer),
 )
 Index(
     "ix_runs_unpublished",
     runs.c.requested_at,
-    sqlite_where=text("published_seq IS NULL"),
-    postgresql_where=text("published_seq IS NULL"),
+    **only_where("published_seq IS NULL AND turn IS NULL"),
+)
+# Those of backfills that have not ended, whether their turn has come or not.
+Index(
+    "ix_runs_turn",
+    runs.c.job_id,
+    runs.c.turn,
+    **only_where(IN_TURN),
+)
+Index(
+    "ix_runs_request_id",
+    runs.c.request_id,
+    **only_where("request_id IS NOT NULL"),
 )
 
 notifications = Table(
@@ -145,19 +187,16 @@ Index(
     "ix_notifications_user_created",
     notifications.c.user_id,
     notifications.c.created_at.desc(),
-    sqlite_where=text("deleted_at IS NULL"),
-    postgresql_where=text("deleted_at IS NULL"),
+    **only_where("deleted_at IS NULL"),
 )
 Index(
     "ix_notifications_unread",
     notifications.c.user_id,
     notifications.c.created_at.desc(),
-    sqlite_where=text("is_read IS 0 AND deleted_at IS NULL"),
-    postgresql_where=text("is_read IS FALSE AND deleted_at IS NULL"),
+    **only_where("NOT is_read AND deleted_at IS NULL", on_sqlite="is_read = 0 AND deleted_at IS NULL"),
 )
 Index(
     "ix_notifications_deleted",
     notifications.c.deleted_at,
-    sqlite_where=text("deleted_at IS NOT NULL"),
-    postgresql_where=text("deleted_at IS NOT NULL"),
+    **only_where("deleted_at IS NOT NULL"),
 )

@@ -10,10 +10,9 @@ from sqlalchemy import (
     Text,
     UniqueConstraint,
     Uuid,
-    text,
 )
 
-from services.gateway.store.tables.base import metadata
+from services.gateway.store.tables.base import metadata, only_where
 from services.gateway.store.types import Instant, JsonDocument
 
 jobs = Table(
@@ -42,9 +41,31 @@ Index("ix_jobs_owner_id", jobs.c.owner_id)
 Index(
     "ix_jobs_ends_at",
     jobs.c.ends_at,
-    sqlite_where=text("is_active"),
-    postgresql_where=text("is_active"),
+    **only_where("is_active", on_sqlite="is_active = 1"),
 )
+
+calendars = Table(
+    "calendars",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("slug", String(100), nullable=False, unique=True),
+    Column("name", String(255), nullable=False),
+    Column("pic_team", String(100)),
+    Column("exclusions", JsonDocument, nullable=False),
+    Column("version", Integer, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+)
+Index("ix_calendars_pic_team", calendars.c.pic_team)
+
+# Which jobs follow a calendar.
+job_calendars = Table(
+    "job_calendars",
+    metadata,
+    Column("job_id", Uuid, primary_key=True),
+    Column("calendar_id", Uuid, primary_key=True),
+)
+Index("ix_job_calendars_calendar_id", job_calendars.c.calendar_id)
 
 users = Table(
     "users",
