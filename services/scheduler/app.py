@@ -1,11 +1,13 @@
 """The scheduler: a warm replica of the timetable, which leads when it holds the lease."""
 
 import asyncio
+import gc
 from collections.abc import Awaitable
 
 import structlog
 
 from services.scheduler.checkpoint import Fenced
+from services.scheduler.instances import Presence
 from services.scheduler.leader import ClockWrong, Leader
 from services.scheduler.replica import Replica
 from services.scheduler.settings import SchedulerSettings
@@ -19,6 +21,8 @@ from shared.observability import BUS_FAILURES
 from shared.process import instance_name, run_until_stopped
 
 RETRY = 0.5  # seconds
+COLLECT_AFTER = (100_000, 50, 20)
+"""Objects, and collections of each generation, before the collector looks at the next older one."""
 FENCE_LOOK = 0.2  # seconds
 WRONG_CLOCK_PAUSE = 5.0  # seconds in which others may lead
 
@@ -35,6 +39,7 @@ class Scheduler:
         self._fence = Fence(self._bus)
         self._name = instance_name()
         self._lease: Lease | None = None
+        self._presence = Presence(self._bus, self._name, clock)
 
     async def run(self) -> None:
         """Work until cancelled, then hand over at once."""
@@ -42,10 +47,12 @@ class Scheduler:
             await self._bus.connect(self._settings.nats_url.get_secret_value(), "jetcron scheduler")
             async with asyncio.TaskGroup() as tasks:
                 tasks.create_task(self._fence.follow())
+                tasks.create_task(self._presence.keep_telling())
                 tasks.create_task(self._work())
         finally:
             if self._lease is not None:
                 await self._lease.release()
+            await self._presence.leave()
             await self._bus.close()
 
     async def _work(self) -> None:
@@ -73,15 +80,16 @@ class Scheduler:
 
     async def _one_term(self, generation: int) -> None:
         """Load, follow, and when elected lead; returns when the leadership is over, to start over with a fresh view."""
-        replica = Replica(self._bus, generation)
+        replica = Replica(self._bus, generation, self._clock)
         await replica.load()
+        _set_aside_what_lasts()
+        self._presence.follows(replica)
         lease = Lease(self._bus, self._name, self._settings.scheduler_lease_seconds, self._clock)
         self._lease = lease
         try:
             # Together: a leader whose view is not kept up to date must not go on.
             async with asyncio.TaskGroup() as tasks:
-                tasks.create_task(replica.follow_jobs())
-                tasks.create_task(replica.follow_checkpoint())
+                tasks.create_task(replica.follow())
                 tasks.create_task(self._lead(replica, lease, generation))
         except* ClockWrong as wrong:
             logger.error("this machine's clock is wrong", action="lead", reason=str(wrong.exceptions[0]))
@@ -90,14 +98,24 @@ class Scheduler:
         except* (LeaseLost, Fenced, Transient, ConsumerGone, *BUS_FAILURES) as ended:
             logger.warning("no longer leading", action="lead", reason=repr(ended.exceptions[0]))
         finally:
+            self._presence.follows(None)
             await lease.release()
 
     async def _lead(self, replica: Replica, lease: Lease, generation: int) -> None:
         grant = await lease.acquire()
         replica.leads = True
+        self._presence.leads(grant.term)
         await self._fence.wait()
         leader = Leader(self._bus, self._fence, lease, replica, generation, self._name, self._clock)
         await leader.lead(grant.server_time, self._settings.scheduler_poll_seconds)
+
+
+def _set_aside_what_lasts() -> None:
+    """Keep the collector of cycles away from the jobs: looking through all of them takes it as long as a lease may last."""
+    gc.set_threshold(*COLLECT_AFTER)
+    gc.unfreeze()
+    gc.collect()
+    gc.freeze()
 
 
 def run() -> None:

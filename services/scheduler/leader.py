@@ -1,35 +1,39 @@
 """Leading: decide every planned instant whose time has come, publish the decisions, move the checkpoint.
 
-A leader may publish only while its lease is certainly held and the fence holds its generation. Should it be paused at the
-wrong moment all the same, its decisions carry the ids of its successor's, and its checkpoint is refused.
+There are two sources of work, planned instants and runs that wait, and one clock for both. A leader may publish only while its
+lease is certainly held and the fence holds its generation. Should it be paused at the wrong moment all the same, its
+decisions carry the ids of its successor's, and its checkpoint is refused.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+import time
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
-from nats.js.api import PubAck
 
-from services.scheduler.checkpoint import Fenced, announce, read_checkpoint, write_checkpoint
 from services.scheduler.decided import read_decided
-from services.scheduler.decisions import ON_TIME, decide, message, planned_instant
+from services.scheduler.decisions import decide
+from services.scheduler.messages import Published
+from services.scheduler.misfires import ON_TIME
+from services.scheduler.other_versions import spell_out_ranges
+from services.scheduler.outcomes import Decision, Join
+from services.scheduler.progress import Progress
+from services.scheduler.publishing import Publisher, Right
 from services.scheduler.replica import Replica
 from services.scheduler.timetable import Due
-from shared.bus.connect import CONCURRENT_PUBLISHES, Bus, Unpublished
+from services.scheduler.turns import Standing
+from shared.bus.connect import Bus
 from shared.bus.fence import Fence
-from shared.bus.lease import Lease, LeaseLost, ServerTime
+from shared.bus.lease import Lease, ServerTime
 from shared.clock import Clock
 from shared.errors import Transient
-from shared.events import CheckpointReached, InstantsMissed, RunTriggered
 
 MAX_CLOCK_ERROR = timedelta(seconds=2)
-CHECKPOINT_EVERY = timedelta(seconds=1)
 PART = 2_000
-"""Decisions that are made at a time: the loop must not stand still for longer than the lease."""
-RETRY = 0.1  # seconds, doubled up to MAX_RETRY
-MAX_RETRY = 2.0  # seconds
+"""Jobs that are taken out at a time, and decisions that are published at a time."""
+LONGEST_STEP = 0.05  # seconds that deciding may keep all else waiting, the lease above all
 
 logger = structlog.get_logger()
 
@@ -45,82 +49,39 @@ class Leader:
         self, bus: Bus, fence: Fence, lease: Lease, replica: Replica, generation: int, name: str, clock: Clock
     ) -> None:
         self._bus = bus
-        self._fence = fence
         self._lease = lease
         self._replica = replica
         self._generation = generation
         self._name = name
         self._clock = clock
         self._server_time: ServerTime | None = None
-        self._decided: dict[UUID, set[datetime]] = {}
-        self._announced_at: datetime | None = None
-        self._announced_seq = 0
+        right = Right(lease, fence, generation)
+        self._progress = Progress(bus, right, replica, clock)
+        self._publisher = Publisher(bus, right, replica, clock)
 
     async def lead(self, server_time: ServerTime, poll_seconds: float) -> None:
         """Lead until the lease is lost (`LeaseLost`), another leader has written (`Fenced`) or the clock is wrong."""
-        self._check_clock(server_time)
+        self.check_clock(server_time)
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._renew())
             tasks.create_task(self._take_over_and_tick(poll_seconds))
 
-    async def _take_over_and_tick(self, poll_seconds: float) -> None:
-        await self._take_over()
-        await self._tick_for_ever(poll_seconds)
-
-    async def _take_over(self) -> None:
-        """Fence the old leader, then learn what it decided beyond its checkpoint."""
-        found = await read_checkpoint(self._bus)
-        if found is None or found.value.generation != self._generation:
-            raise Fenced("there is no checkpoint of this generation")
-        value = found.value
-        catchup_until = value.catchup_until
-        if catchup_until is None or catchup_until <= value.until:
-            catchup_until = max(self._horizon(), value.until)
-        taken = value.model_copy(update={"leader": self._name, "catchup_until": catchup_until})
-        self._replica.adopt(await write_checkpoint(self._bus, taken, found.revision))
-        await self._replica.catch_up()
-        self._decided = await read_decided(self._bus, self._generation, after=value.decisions_seq)
+    async def take_over(self) -> None:
+        """Fence the old leader, then learn what it decided beyond its checkpoint and what has ended since."""
+        taken = await self._progress.take_over(self._name, self._horizon())
+        await self._replica.lead()
+        for job_id in self._replica.board.waiting.jobs_in_turn():
+            self._replica.board.wake(job_id)
         logger.info(
-            "leading", action="lead", until=value.until.isoformat(), catchup_until=catchup_until.isoformat()
+            "leading",
+            action="lead",
+            until=taken.until.isoformat(),
+            catchup_until=taken.catchup_until.isoformat() if taken.catchup_until is not None else None,
         )
 
-    async def _renew(self) -> None:
-        while True:
-            await asyncio.sleep(self._lease.renew_interval)
-            await self._lease.renew()
-            try:
-                self._check_clock(await self._lease.server_time())
-            except Transient as error:
-                logger.warning("the server's clock cannot be read", action="lease", error=error.message)
-
-    def _check_clock(self, server_time: ServerTime) -> None:
-        self._server_time = server_time
-        if abs(server_time.offset) > MAX_CLOCK_ERROR.total_seconds():
-            raise ClockWrong(f"the clocks are {server_time.offset:+.1f} s apart")
-
-    def _horizon(self) -> datetime:
-        """Up to when instants may be decided: now, and never far ahead of the server's time."""
-        if self._server_time is None:
-            raise ClockWrong("the server's time is not known")
-        return min(self._clock(), self._server_time.latest(MAX_CLOCK_ERROR))
-
-    async def _tick_for_ever(self, poll_seconds: float) -> None:
-        while True:
-            self._replica.changed.clear()
-            await self.tick()
-            next_instant = self._replica.timetable.next_instant()
-            sleep = poll_seconds
-            if next_instant is not None:
-                sleep = min(sleep, max(0.0, (next_instant - self._clock()).total_seconds()))
-            try:
-                async with asyncio.timeout(sleep):
-                    await self._replica.changed.wait()
-            except TimeoutError:
-                continue
-
     async def tick(self) -> None:
-        """Decide what is due and move the checkpoint behind it."""
-        checkpoint = self._checkpoint()
+        """Decide what is due and what need not wait any longer, and move the checkpoint behind it."""
+        checkpoint = self._progress.checkpoint
         horizon = self._horizon()
         if checkpoint.catchup_until is not None and checkpoint.until < checkpoint.catchup_until:
             horizon = checkpoint.catchup_until
@@ -128,130 +89,122 @@ class Leader:
             # The clock went back: what is decided stays decided. Late changes are still looked at.
             horizon = checkpoint.until
         elif horizon - checkpoint.until > ON_TIME:
-            # This leader stood still: fix up to when it catches up, so that a successor decides alike.
-            await self._write(checkpoint.model_copy(update={"catchup_until": horizon}))
-            checkpoint = self._checkpoint()
+            await self._progress.fix_catch_up(horizon)
         events_seq = self._replica.timetable.applied_seq
-        dues = self._replica.timetable.pop_due(horizon)
-        await self._look_up_late(dues, checkpoint.until)
-        highest = 0
-        async for decisions in self._in_parts(decide(dues, horizon, self._clock(), self._generation)):
-            highest = max(highest, await self._publish(decisions))
-        if dues or self._announced_at is None or horizon - self._announced_at >= CHECKPOINT_EVERY:
-            # What was announced before stands behind all decisions up to then.
-            decisions_seq = max(highest, self._announced_seq, checkpoint.decisions_seq)
-            await self._reach(checkpoint, horizon, max(events_seq, checkpoint.events_seq), decisions_seq)
+        highest, any_due = 0, False
+        async for dues in self._work(horizon):
+            any_due = any_due or any(dues.values())
+            await self._look_up(dues, checkpoint.until)
+            async for decisions in self._in_parts(dues, horizon):
+                highest = max(highest, await self._publisher.publish(decisions))
+        if any_due or self._progress.is_announcement_due(horizon):
+            await self._progress.reach(horizon, events_seq, highest)
 
-    async def _look_up_late(self, dues: Sequence[Due], until: datetime) -> None:
+    def check_clock(self, server_time: ServerTime) -> None:
+        """Take in what time it is at the server; raises `ClockWrong` when this machine's clock is too far from it."""
+        self._server_time = server_time
+        if abs(server_time.offset) > MAX_CLOCK_ERROR.total_seconds():
+            raise ClockWrong(f"the clocks are {server_time.offset:+.1f} s apart")
+
+    def next_wake(self) -> datetime | None:
+        """When there is something to do next, unless something changes."""
+        moments = (self._replica.timetable.next_instant(), self._replica.board.waiting.next_slot())
+        return min((moment for moment in moments if moment is not None), default=None)
+
+    async def _take_over_and_tick(self, poll_seconds: float) -> None:
+        await self.take_over()
+        while True:
+            self._replica.changed.clear()
+            await self.tick()
+            sleep, wake = poll_seconds, self.next_wake()
+            if wake is not None:
+                sleep = min(sleep, max(0.0, (wake - self._clock()).total_seconds()))
+            try:
+                async with asyncio.timeout(sleep):
+                    await self._replica.changed.wait()
+            except TimeoutError:
+                continue
+
+    async def _renew(self) -> None:
+        while True:
+            await asyncio.sleep(self._lease.renew_interval)
+            await self._lease.renew()
+            try:
+                self.check_clock(await self._lease.server_time())
+            except Transient as error:
+                logger.warning("the server's clock cannot be read", action="lease", error=error.message)
+
+    def _horizon(self) -> datetime:
+        """Up to when instants may be decided: now, and never far ahead of the server's time."""
+        if self._server_time is None:
+            raise ClockWrong("the server's time is not known")
+        return min(self._clock(), self._server_time.latest(MAX_CLOCK_ERROR))
+
+    async def _work(self, horizon: datetime) -> AsyncIterator[Mapping[UUID, Sequence[Due]]]:
+        """The jobs to look at, some at a time: what of theirs is due, if anything is.
+
+        What wakes meanwhile has its turn at the next tick: this one comes to an end.
+        """
+        timetable, board = self._replica.timetable, self._replica.board
+        waiting = board.take_woken()
+        while True:
+            waiting |= board.waiting.pop_slots(horizon, PART)
+            dues: dict[UUID, Sequence[Due]] = dict.fromkeys(waiting, ())
+            dues.update(timetable.pop_due(horizon, PART))
+            if not dues:
+                return
+            yield dues
+            await asyncio.sleep(0)
+            waiting = set()
+
+    async def _look_up(self, dues: Mapping[UUID, Sequence[Due]], until: datetime) -> None:
         """A change that came late may plan instants that lie behind `until`: find out which of them are decided."""
-        for job_id in {due.job.id for due in dues if due.first <= until}:
-            decided = await read_decided(self._bus, self._generation, after=0, job_id=job_id)
-            self._decided.setdefault(job_id, set()).update(decided.get(job_id, set()))
+        decided = self._replica.board.decided
+        late = [job_id for job_id, of_job in dues.items() if any(due.first <= until for due in of_job)]
+        if late:
+            decided.add_all(await read_decided(self._bus, self._generation, late))
+        await spell_out_ranges(self._bus, decided, dues)
 
     async def _in_parts(
-        self, decided_jobs: Iterable[list[RunTriggered | InstantsMissed]]
-    ) -> AsyncIterator[list[RunTriggered | InstantsMissed]]:
-        """What is not decided yet, in parts that can be published while the lease is renewed beside it."""
-        part: list[RunTriggered | InstantsMissed] = []
-        for decisions in decided_jobs:
-            part += [decision for decision in decisions if not self._is_decided(decision)]
+        self, dues: Mapping[UUID, Sequence[Due]], horizon: datetime
+    ) -> AsyncIterator[list[Published]]:
+        """Decide job by job, in parts that can be published while the lease is renewed beside it."""
+        part: list[Published] = []
+        began = time.monotonic()
+        for job_id, of_job in dues.items():
+            part += self._decide(job_id, of_job, horizon)
             if len(part) >= PART:
                 yield part
                 part = []
+                began = time.monotonic()
+            elif time.monotonic() - began > LONGEST_STEP:
                 await asyncio.sleep(0)
+                began = time.monotonic()
         if part:
             yield part
 
-    def _is_decided(self, decision: RunTriggered | InstantsMissed) -> bool:
-        return planned_instant(decision) in self._decided.get(_job_id(decision), ())
-
-    async def _publish(self, decisions: Sequence[RunTriggered | InstantsMissed]) -> int:
-        """Publish until every decision is acknowledged; returns the highest sequence (0 without decisions)."""
-        highest, wait = 0, RETRY
-        remaining = list(decisions)
-        while remaining:
-            failed: list[RunTriggered | InstantsMissed] = []
-            for start in range(0, len(remaining), CONCURRENT_PUBLISHES):
-                part = remaining[start : start + CONCURRENT_PUBLISHES]
-                self._must_hold()
-                acks = await self._bus.publish_all([message(decision) for decision in part])
-                for decision, ack in zip(part, acks, strict=True):
-                    if isinstance(ack, PubAck):
-                        highest = max(highest, ack.seq)
-                        self._note(decision)
-                    elif isinstance(ack, Unpublished):
-                        failed.append(decision)
-                    else:
-                        raise ack
-            if failed:
-                logger.warning("decisions are not stored yet", action="publish", count=len(failed))
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, MAX_RETRY)
-            remaining = failed
-        return highest
-
-    async def _reach(
-        self, checkpoint: CheckpointReached, until: datetime, events_seq: int, decisions_seq: int
-    ) -> None:
-        catching_up = checkpoint.catchup_until is not None and until < checkpoint.catchup_until
-        reached = checkpoint.model_copy(
-            update={
-                "until": until,
-                "events_seq": events_seq,
-                "decisions_seq": decisions_seq,
-                "catchup_until": checkpoint.catchup_until if catching_up else None,
-            }
-        )
-        await self._write(reached)
-        self._announced_seq = max(self._announced_seq, await self._announce(reached))
-        self._announced_at = until
-        self._forget_decided(until)
-
-    async def _write(self, value: CheckpointReached) -> None:
-        wait = RETRY
-        while True:
-            self._must_hold()
-            known = self._replica.checkpoint
-            if known is None:
-                raise Fenced("there is no checkpoint")
-            try:
-                self._replica.checkpoint = await write_checkpoint(self._bus, value, known.revision)
-                return
-            except Transient as error:
-                logger.warning("the checkpoint is not stored yet", action="checkpoint", error=error.message)
-                await asyncio.sleep(wait)
-                wait = min(wait * 2, MAX_RETRY)
-
-    async def _announce(self, value: CheckpointReached) -> int:
+    def _decide(self, job_id: UUID, dues: Sequence[Due], horizon: datetime) -> list[Published]:
         try:
-            return await announce(self._bus, value, self._clock)
-        except Unpublished as error:
-            # The next one says the same and more.
-            logger.warning("the checkpoint was not announced", action="checkpoint", error=error.message)
-            return 0
+            return _published(decide(dues, self._standing(job_id, horizon), horizon))
+        except Exception:  # unforeseen: one job must not keep all others from running
+            logger.exception("a job cannot be decided on", action="decide", job=str(job_id))
+            return []
 
-    def _must_hold(self) -> None:
-        if not self._lease.is_held:
-            raise LeaseLost("the lease ran out")
-        if not self._fence.holds(self._generation):
-            raise LeaseLost("the fence does not hold this generation")
-
-    def _checkpoint(self) -> CheckpointReached:
-        if self._replica.checkpoint is None:
-            raise Fenced("there is no checkpoint")
-        return self._replica.checkpoint.value
-
-    def _note(self, decision: RunTriggered | InstantsMissed) -> None:
-        self._decided.setdefault(_job_id(decision), set()).add(planned_instant(decision))
-
-    def _forget_decided(self, until: datetime) -> None:
-        # What lies behind the checkpoint comes up again only for changes that came late, and they look it up.
-        self._decided = {
-            job_id: later
-            for job_id, instants in self._decided.items()
-            if (later := {instant for instant in instants if instant > until})
-        }
+    def _standing(self, job_id: UUID, horizon: datetime) -> Standing:
+        board = self._replica.board
+        return Standing(
+            newest=self._replica.timetable.newest(job_id),
+            open=board.open_runs.of(job_id),
+            waiting=board.waiting.ready(job_id, horizon),
+            decided=board.decided.of(job_id),
+        )
 
 
-def _job_id(decision: RunTriggered | InstantsMissed) -> UUID:
-    return decision.facts.job_id if isinstance(decision, RunTriggered) else decision.job_id
+def _published(decisions: Iterable[Decision]) -> list[Published]:
+    published: list[Published] = []
+    for decision in decisions:
+        if isinstance(decision, Join):
+            decision.waiting.in_turn = True
+        else:
+            published.append(decision)
+    return published

@@ -10,37 +10,37 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
-from zoneinfo import ZoneInfoNotFoundError
 
-import structlog
-
-from shared.domain.job import Job
-from shared.domain.schedule import InvalidSchedule, fires_between
-from shared.events import JobDeleted, JobEvent
+from services.scheduler.known_jobs import Change, KnownJob
+from shared.domain.schedule import fires_between
 
 _INSTANT_BEFORE = timedelta(microseconds=1)
+_VOID_ENTRIES = 1_000
+"""So many more than there are jobs may stand in the heap before it is tidied up."""
 
-logger = structlog.get_logger()
 
-
-@dataclass(slots=True, eq=False)
 class _Version:
     """One version of a job; `job` is None from its deletion on. The newest one has no end yet."""
 
-    job_id: UUID
-    number: int
-    job: Job | None
-    starts: datetime
-    events_seq: int
-    ends: datetime | None = None
-    next_at: datetime | None = None
+    __slots__ = ("ends", "events_seq", "job", "job_id", "next_at", "number", "starts")
+
+    def __init__(
+        self, job_id: UUID, number: int, job: KnownJob | None, starts: datetime, events_seq: int
+    ) -> None:
+        self.job_id = job_id
+        self.number = number
+        self.job = job
+        self.starts = starts
+        self.events_seq = events_seq
+        self.ends: datetime | None = None
+        self.next_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Due:
     """Planned instants of one version of a job whose time has come: the first one, and all that follow up to `until`."""
 
-    job: Job
+    job: KnownJob
     first: datetime
     until: datetime
 
@@ -58,62 +58,105 @@ class Timetable:
         self._versions: dict[UUID, list[_Version]] = {}
         self._heap: list[tuple[datetime, int, _Version]] = []
         self._pushed = 0
+        self._jobs = 0
         self.applied_seq = 0
         """The newest change that was taken in, by its place in EVENTS."""
 
     def __len__(self) -> int:
-        return len(self._versions)
+        """How many jobs there are; those that are deleted do not count."""
+        return self._jobs
 
-    def load(self, event: JobEvent, events_seq: int, *, covered_seq: int, until: datetime) -> None:
+    def load(self, change: Change, events_seq: int, *, covered_seq: int, until: datetime) -> None:
         """Take in a job's newest change; `covered_seq` and `until` are the checkpoint's."""
-        if events_seq > covered_seq and event.before is not None:
+        existed = self.newest(change.job_id) is not None
+        if events_seq > covered_seq and (before := change.before) is not None:
             # In force at the checkpoint, unless changes in between say otherwise.
-            self._insert(_version(event.before, 0), until)
-        newest = _newest(event, events_seq)
+            self._insert(_Version(before.id, before.version, before, before.effective_at, 0), until)
+        newest = _Version(change.job_id, change.version, change.job, change.effective_at, events_seq)
         self._insert(newest, until if events_seq <= covered_seq else newest.starts - _INSTANT_BEFORE)
+        self._jobs += (self.newest(change.job_id) is not None) - existed
+        self._tidy_up()
 
-    def follow(self, event: JobEvent, events_seq: int, *, covered_seq: int, until: datetime) -> None:
+    def follow(self, change: Change, events_seq: int, *, covered_seq: int, until: datetime) -> None:
         """Take in the next change of the stream; one that was taken in before changes nothing."""
         if events_seq <= self.applied_seq:
             return
-        self.load(event, events_seq, covered_seq=covered_seq, until=until)
+        self.load(change, events_seq, covered_seq=covered_seq, until=until)
         self.applied_seq = events_seq
 
-    def next_instant(self) -> datetime | None:
-        """The earliest planned instant (or one that a change has made void meanwhile)."""
-        return self._heap[0][0] if self._heap else None
+    def newest(self, job_id: UUID) -> KnownJob | None:
+        """The newest version of a job; None when it is deleted, or was never heard of."""
+        versions = self._versions.get(job_id)
+        return versions[-1].job if versions else None
 
-    def pop_due(self, until: datetime) -> list[Due]:
-        """Take out every planned instant up to `until`; each comes once."""
-        dues = []
-        while (popped := self._pop(until)) is not None:
-            first, version, job = popped
-            last = until if version.ends is None else min(until, version.ends - _INSTANT_BEFORE)
-            dues.append(Due(job, first, last))
-            self._plan(version, max(first, last))
+    def next_instant(self) -> datetime | None:
+        """The earliest planned instant."""
+        head = self._head()
+        return head[0] if head is not None else None
+
+    def next_planned(self) -> tuple[KnownJob, datetime] | None:
+        """The job that is due next, and when."""
+        head = self._head()
+        return (head[2], head[0]) if head is not None else None
+
+    def pop_due(self, until: datetime, limit: int | None = None) -> dict[UUID, list[Due]]:
+        """Take out what is planned up to `until`, each instant once, of up to `limit` jobs; the versions of a job together."""
+        dues: dict[UUID, list[Due]] = {}
+        while (limit is None or len(dues) < limit) and (head := self._head()) is not None:
+            instant, version, _ = head
+            if instant > until:
+                break
+            dues[version.job_id] = [
+                due
+                for one in tuple(self._versions[version.job_id])
+                if (due := self._take(one, until)) is not None
+            ]
         return dues
 
-    def skip_to(self, until: datetime, covered_seq: int) -> None:
-        """Pass over what another leader has decided: instants up to `until` of versions up to `covered_seq`."""
-        kept: list[tuple[datetime, _Version]] = []
-        while (popped := self._pop(until)) is not None:
-            instant, version, _ = popped
-            if version.events_seq > covered_seq:
-                kept.append((instant, version))
-            else:
-                self._plan(version, until)
-        for instant, version in kept:
-            self._push(version, instant)
+    def skipping(self, until: datetime, covered_seq: int) -> Iterator[None]:
+        """Pass over what another leader has decided: instants up to `until` of versions up to `covered_seq`.
 
-    def _pop(self, until: datetime) -> tuple[datetime, _Version, Job] | None:
-        while self._heap and self._heap[0][0] <= until:
-            instant, _, version = heapq.heappop(self._heap)
-            # A change may have ended or replaced the plan; what it left in the heap is void.
+        Goes on a job at a time, so that whoever drives it can do something else in between.
+        """
+        kept: list[tuple[datetime, _Version]] = []
+        try:
+            while (head := self._head()) is not None and head[0] <= until:
+                instant, version, _ = head
+                heapq.heappop(self._heap)
+                if version.events_seq > covered_seq:
+                    kept.append((instant, version))
+                else:
+                    self._plan(version, until)
+                yield
+        finally:
+            for instant, version in kept:
+                if version.next_at == instant:
+                    self._push(version, instant)
+
+    def _head(self) -> tuple[datetime, _Version, KnownJob] | None:
+        """The first entry that holds; a change may have ended or replaced a plan, what it left in the heap is void."""
+        while self._heap:
+            instant, _, version = self._heap[0]
             if version.next_at == instant and version.job is not None:
                 if version.ends is None or instant < version.ends:
                     return instant, version, version.job
                 version.next_at = None
+            heapq.heappop(self._heap)
         return None
+
+    def _take(self, version: _Version, until: datetime) -> Due | None:
+        first, job = version.next_at, version.job
+        if first is None or first > until or job is None:
+            return None
+        last = until if version.ends is None else min(until, version.ends - _INSTANT_BEFORE)
+        if first > last:
+            version.next_at = None
+            return None
+        self._plan(version, first)
+        if version.next_at is None or version.next_at > last:
+            return Due(job, first, first)
+        self._plan(version, last)
+        return Due(job, first, last)
 
     def _insert(self, version: _Version, after: datetime) -> None:
         versions = self._versions.setdefault(version.job_id, [])
@@ -137,7 +180,7 @@ class Timetable:
         versions[:-1] = [older for older in versions[:-1] if older.next_at is not None]
 
     def _plan(self, version: _Version, after: datetime) -> None:
-        planned = _next_instant(version.job, after) if version.job is not None else None
+        planned = version.job.next_instant(after) if version.job is not None else None
         if planned is not None and version.ends is not None and planned >= version.ends:
             planned = None
         version.next_at = planned
@@ -148,21 +191,9 @@ class Timetable:
         self._pushed += 1
         heapq.heappush(self._heap, (instant, self._pushed, version))
 
-
-def _version(job: Job, events_seq: int) -> _Version:
-    return _Version(job.id, job.version, job, job.effective_at, events_seq)
-
-
-def _newest(event: JobEvent, events_seq: int) -> _Version:
-    if isinstance(event, JobDeleted):
-        return _Version(event.before.id, event.version, None, event.effective_at, events_seq)
-    return _version(event.current, events_seq)
-
-
-def _next_instant(job: Job, after: datetime) -> datetime | None:
-    try:
-        return job.next_instant(after)
-    except (InvalidSchedule, ZoneInfoNotFoundError, ValueError) as error:
-        # Written by a newer gateway, or in a zone that only a newer tzdata knows: it must not stop the other jobs.
-        logger.error("a schedule cannot be read here", action="plan", job=str(job.id), error=repr(error))
-        return None
+    def _tidy_up(self) -> None:
+        if len(self._heap) > 2 * len(self._versions) + _VOID_ENTRIES:
+            self._heap = []
+            for version in (one for versions in self._versions.values() for one in versions):
+                if version.next_at is not None:
+                    self._push(version, version.next_at)

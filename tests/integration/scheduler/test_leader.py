@@ -2,16 +2,14 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import pytest
 
 from services.scheduler.checkpoint import Fenced, read_checkpoint, write_checkpoint
-from services.scheduler.decisions import TOO_LATE, message, planned_instant
+from services.scheduler.misfires import TOO_LATE
 from services.scheduler.replica import Replica
 from shared.bus import subjects
-from shared.bus.connect import Bus
 from shared.bus.envelope import pack
 from shared.bus.streams import SCHEDULER_STREAM, bucket_subject, ensure_fence
 from shared.clock import utc_now
@@ -22,20 +20,16 @@ from shared.events import InstantSettled, InstantsMissed, JobCreated, JobUpdated
 from tests.fixtures.builders import make_job
 from tests.fixtures.eventually import eventually
 from tests.fixtures.nats import NatsProcess
-from tests.integration.scheduler.world import GENERATION, MAX_BYTES, World, minute, minutes
-
-
-@pytest.fixture
-async def world(nats_server: NatsProcess) -> AsyncIterator[World]:
-    """A connected bus; what the test starts is stopped."""
-    bus = Bus()
-    await bus.connect(nats_server.url, "test")
-    world = World(bus)
-    try:
-        yield world
-    finally:
-        await world.stop_schedulers()
-        await bus.close()
+from tests.integration.scheduler.world import (
+    GENERATION,
+    MAX_BYTES,
+    Decided,
+    World,
+    job_of,
+    minute,
+    minutes,
+    planned_instant,
+)
 
 
 def minutely(since: datetime, **overrides: object) -> Job:
@@ -43,7 +37,7 @@ def minutely(since: datetime, **overrides: object) -> Job:
     return make_job(version=1, effective_at=since, created_at=since, updated_at=since, **overrides)
 
 
-def instants(decisions: list[RunTriggered | InstantsMissed]) -> list[datetime]:
+def instants(decisions: list[Decided]) -> list[datetime]:
     """The instants decided on, sorted."""
     return sorted(planned_instant(decision) for decision in decisions)
 
@@ -149,7 +143,8 @@ async def test_a_successor_decides_as_its_predecessor_would_have(
     """The first leader died in the middle of catching up; the second one reuses its `catchup_until`."""
     began = utc_now()
     until, catchup_until = began - timedelta(minutes=30), began - timedelta(minutes=20)
-    await world.seed(until=until, jobs=[JobCreated(job=minutely(until - timedelta(hours=1)))])
+    job = minutely(until - timedelta(hours=1), max_instances=2)
+    await world.seed(until=until, jobs=[JobCreated(job=job)])
     stored = await world.checkpoint()
     fixed = stored.value.model_copy(update={"catchup_until": catchup_until, "leader": "the first one"})
     await write_checkpoint(world.bus, fixed, stored.revision)
@@ -183,10 +178,17 @@ async def test_a_stale_leaders_decision_is_a_duplicate_whatever_it_says(
     await world.seed(until=until, jobs=[JobCreated(job=job)])
     world.start_scheduler(nats_server.url)
     await eventually(lambda: world.reached(began))
-    decisions = await world.decisions()
-    ack = await world.bus.publish(message(decisions[0]))
+    [decision] = [one for one in await world.decisions() if planned_instant(one) == minute(began)]
+    again = pack(
+        decision,
+        subject=subjects.decision(job.id),
+        source="test",
+        event_id="again",
+        time=began,
+        message_id=decision_message_id(job.id, minute(began)),
+    )
+    ack = await world.bus.publish(again)
     assert ack.duplicate
-    assert decision_message_id(job.id, planned_instant(decisions[0])) == message(decisions[0]).message_id
 
 
 async def test_of_two_schedulers_one_leads_and_the_other_takes_over(
@@ -207,13 +209,7 @@ async def test_of_two_schedulers_one_leads_and_the_other_takes_over(
         if task is first:
             stopped = utc_now()
             await eventually(lambda: world.reached(stopped + timedelta(seconds=1)))  # noqa: B023 # evaluated at once
-    counted = Counter(
-        (
-            decision.facts.job_id if isinstance(decision, RunTriggered) else decision.job_id,
-            planned_instant(decision),
-        )
-        for decision in await world.decisions()
-    )
+    counted = Counter((job_of(decision), planned_instant(decision)) for decision in await world.decisions())
     assert leader is not None
     assert set(counted.values()) == {1}
 

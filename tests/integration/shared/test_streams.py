@@ -26,7 +26,7 @@ COMPARED = (
     "subject_delete_marker_ttl",
 )  # fmt: skip
 COMPARED_OF_CONSUMERS = (
-    "durable_name", "filter_subject", "ack_policy", "ack_wait", "max_deliver", "max_ack_pending",
+    "durable_name", "filter_subject", "filter_subjects", "ack_policy", "ack_wait", "max_deliver", "max_ack_pending",
     "deliver_subject", "deliver_group",
 )  # fmt: skip
 
@@ -118,6 +118,29 @@ async def test_reconciling_keeps_what_was_acknowledged(made_bus: Bus) -> None:
     info = await made_bus.js.consumer_info(subjects.TRIGGERS, executor)
     assert info.ack_floor is not None
     assert (info.ack_floor.stream_seq, info.num_pending) == (2, 1)
+
+
+async def test_reconciling_widens_a_durable_and_keeps_its_place(made_bus: Bus) -> None:
+    declared = next(one for one in durables() if one.config.durable_name == subjects.NOTIFIER_EVENTS_DURABLE)
+    older = declared.config.evolve(filter_subjects=None, filter_subject=subjects.JOB_EVENTS)
+    await made_bus.js.delete_consumer(subjects.EVENTS, subjects.NOTIFIER_EVENTS_DURABLE)
+    await made_bus.js.add_consumer(subjects.EVENTS, config=older)
+    job, alert = subjects.event("job", uuid4()), subjects.event("alert", uuid4())
+    assert older.deliver_subject is not None
+    subscription = await made_bus.nc.subscribe(older.deliver_subject, queue=older.deliver_group or "")
+    await publish_numbers(made_bus, job, range(2))
+    for _ in range(2):
+        await (await subscription.next_msg(timeout=10)).ack_sync()
+    await streams.reconcile(made_bus.js, MAX_BYTES, 1)
+    info = await made_bus.js.consumer_info(subjects.EVENTS, subjects.NOTIFIER_EVENTS_DURABLE)
+    assert (info.config.filter_subject, info.config.filter_subjects) == (
+        None,
+        [subjects.JOB_EVENTS, subjects.ALERT_EVENTS],
+    )
+    await publish_numbers(made_bus, alert, [3])
+    await publish_numbers(made_bus, job, [4])
+    received = [await subscription.next_msg(timeout=10) for _ in range(2)]
+    assert [(one.subject, one.data) for one in received] == [(alert, b"3"), (job, b"4")]
 
 
 async def test_removing_the_fence_twice_changes_nothing(made_bus: Bus) -> None:
