@@ -4,6 +4,7 @@ import asyncio
 
 import structlog
 
+from services.executor.control import Control
 from services.executor.settings import ExecutorSettings
 from services.executor.targets.call import Targets, open_targets
 from services.executor.trials import Trials
@@ -33,6 +34,7 @@ class Executor:
         self._clock = clock
         self._bus = Bus()
         self._fence = Fence(self._bus)
+        self._control = Control(self._bus)
         self._box = SecretBox(settings.secret_key.get_secret_value())
         self._durable = subjects.executor_durable(settings.executor_queue)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -57,10 +59,12 @@ class Executor:
         try:
             await self._bus.connect(settings.nats_url.get_secret_value(), "jetcron executor")
             await trials.start(settings.executor_queue)
+            await self._control.start()
             following = asyncio.create_task(self._fence.follow())
             worker = Worker(
                 self._bus,
                 self._fence,
+                self._control,
                 targets,
                 self._box,
                 name=instance_name(),
@@ -73,6 +77,7 @@ class Executor:
             await trials.stop()
             await _cancel(taking)
             await self._finish(trials)
+            await self._control.stop()
             await _cancel(following)
             await self._bus.close()
 

@@ -2,37 +2,44 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from shared.bus import subjects
 from shared.bus.envelope import Outgoing, pack
 from shared.domain.execution import Phase
 from shared.domain.ids import report_message_id
-from shared.events import ExecutionReported, RunTriggered
+from shared.events import ExecutionReported, RunFacts, RunTriggered
 
 
 @dataclass(frozen=True, slots=True)
 class Reporter:
-    """Reports on the execution of one work order."""
+    """Reports on one execution."""
 
-    order: RunTriggered
+    facts: RunFacts
+    redrive: int
+    generation: int
     executor: str
+
+    @classmethod
+    def of(cls, order: RunTriggered, executor: str) -> Self:
+        """Of the execution that the order asks for."""
+        return cls(order.facts, order.redrive, order.generation, executor)
 
     @property
     def subject(self) -> str:
         """Where the execution's reports stand."""
-        return subjects.execution(self.order.facts.job_id, self.order.facts.execution_id)
+        return subjects.execution(self.facts.job_id, self.facts.execution_id)
 
     def report(self, phase: Phase, attempt: int, at: datetime, **details: Any) -> ExecutionReported:
         """One step of one attempt."""
         return ExecutionReported(
             phase=phase,
-            facts=self.order.facts,
-            redrive=self.order.redrive,
+            facts=self.facts,
+            redrive=self.redrive,
             attempt=attempt,
             at=at,
             executor=self.executor,
-            generation=self.order.generation,
+            generation=self.generation,
             **details,
         )
 

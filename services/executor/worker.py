@@ -1,4 +1,4 @@
-"""One trigger from its arrival to its acknowledgement: claim, call, report, ack."""
+"""One trigger from its arrival to its acknowledgement: end what it replaces, claim, call, report, ack."""
 
 import asyncio
 from collections import defaultdict
@@ -11,10 +11,13 @@ import structlog
 from nats.aio.msg import Msg
 
 from services.executor.claim import Claim, Claims
+from services.executor.control import Control, Held
+from services.executor.overtaken import is_overtaken
+from services.executor.replacing import Replacing
 from services.executor.reports import Reporter
 from services.executor.targets.call import TargetCaller
 from services.executor.targets.result import CallResult
-from services.executor.work import work_of
+from services.executor.work import WorkOrNot, work_of
 from shared.bus import subjects
 from shared.bus.connect import Bus
 from shared.bus.envelope import unpack
@@ -33,6 +36,7 @@ PROPAGATION_BOUND = timedelta(seconds=2)
 REDELIVER_AFTER = 2.0  # seconds
 RETRY = 0.2  # seconds, doubled up to MAX_RETRY
 MAX_RETRY = 5.0  # seconds
+STOPPED = "Stopped on request"
 
 logger = structlog.get_logger()
 
@@ -44,6 +48,7 @@ class Worker:
         self,
         bus: Bus,
         fence: Fence,
+        control: Control,
         caller: TargetCaller,
         box: SecretBox,
         *,
@@ -58,6 +63,8 @@ class Worker:
         self._name = name
         self._clock = clock
         self._claims = Claims(bus, clock)
+        self._control = control
+        self._replacing = Replacing(bus, self._claims, control, name)
         self._running: set[UUID] = set()
         self._hosts: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(per_host))
 
@@ -90,33 +97,51 @@ class Worker:
             self._running.discard(execution_id)
 
     async def _run(self, delivery: "_Delivery", order: RunTriggered) -> None:
-        reporter = Reporter(order, self._name)
+        reporter = Reporter.of(order, self._name)
         if order.generation < delivery.generation:
             # What that generation left unfinished has been published again in this one.
             await delivery.ack()
             return
         if order.generation > delivery.generation:
             raise Transient("the trigger's generation is not known here yet")
+        if await is_overtaken(self._bus, order, stored_at=delivery.stored_at, sequence=delivery.sequence):
+            logger.warning(
+                "decided otherwise before", action="handle", execution=str(order.facts.execution_id)
+            )
+            await delivery.ack()
+            return
         reason = await self._reason_to_cancel(delivery, order)
         if reason is not None:
             await self._claims.cancel(reporter, delivery.sequence, reason)
             await delivery.ack()
             return
+        if order.cancels:
+            self._must_hold(order)
+            await self._replacing.end(order, delivery.sequence, is_again=delivery.is_again)
         work = work_of(order, self._box)
         async with self._hosts[self._caller.host_of(work)]:
-            self._must_hold(order)
-            disconnects = self._bus.disconnects
-            claim = await self._claims.claim(reporter, delivery.sequence)
-            if claim is not None:
-                self._must_hold(order)
-                if disconnects != self._bus.disconnects:
-                    raise Transient("the bus was lost between claim and call")
-                result = await self._caller.call(work, claim.attempt)
-                await self._report(reporter, claim, result)
-        await delivery.ack()
+            with self._control.holding(order.facts.execution_id) as held:
+                await self._attempt(held, reporter, delivery, work)
+                await delivery.ack()
 
-    def _must_hold(self, order: RunTriggered) -> None:
-        if not self._fence.holds(order.generation):
+    async def _attempt(self, held: Held, reporter: Reporter, delivery: "_Delivery", work: WorkOrNot) -> None:
+        self._must_hold(reporter)
+        disconnects = self._bus.disconnects
+        claim = await self._claims.claim(reporter, delivery.sequence)
+        if claim is None:
+            return
+        self._must_hold(reporter)
+        if disconnects != self._bus.disconnects:
+            raise Transient("the bus was lost between claim and call")
+        result = await held.make(self._caller.call(work, claim.attempt))
+        if result is not None:
+            await self._report(reporter, claim, result)
+        else:
+            # Whoever asks has stored the end before. Should they not have, nobody else would.
+            await self._claims.call_off(reporter, STOPPED)
+
+    def _must_hold(self, work: RunTriggered | Reporter) -> None:
+        if not self._fence.holds(work.generation):
             raise Transient("the fence does not hold the trigger's generation")
 
     async def _report(self, reporter: Reporter, claim: Claim, result: CallResult) -> None:
@@ -173,6 +198,11 @@ class _Delivery:
     def sequence(self) -> int:
         """Its place in the stream."""
         return self._message.metadata.sequence.stream
+
+    @property
+    def is_again(self) -> bool:
+        """Whether it was delivered before."""
+        return self._message.metadata.num_delivered > 1
 
     @property
     def stored_at(self) -> datetime:

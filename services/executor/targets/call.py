@@ -100,12 +100,15 @@ class WebhookCaller:
 
     async def call(self, target: WebhookTarget, work: Work, attempt: int) -> CallResult:
         """One HTTP request."""
+        facts = work.facts
         call = WebhookCall(
             url=target.url,
             method=target.method.value,
             webhook_id=str(work.execution_id),
             attempt=attempt,
-            planned_at=work.facts.planned_at if work.facts is not None else None,
+            planned_at=facts.planned_at if facts is not None else None,
+            not_before=facts.not_before if facts is not None else None,
+            backfills=facts.backfills if facts is not None else None,
             timeout_seconds=work.timeout_seconds,
             body=_body(work, attempt) if target.method is HttpMethod.POST else None,
             discretion=work.discretion,
@@ -160,6 +163,8 @@ def _body(work: Work, attempt: int) -> bytes:
                 "id": work.execution_id,
                 "attempt": attempt,
                 "planned_at": facts.planned_at if facts is not None else None,
+                "not_before": facts.not_before if facts is not None else None,
+                "backfills": facts.backfills if facts is not None else None,
                 "trigger_type": facts.kind if facts is not None else "trial",
             },
             "metadata": work.payload,

@@ -25,6 +25,10 @@ class WebhookCall:
     planned_at: datetime | None
     """None if nobody planned the run: a person asked for it."""
     timeout_seconds: float
+    not_before: datetime | None = None
+    """Its slot, if the job spreads its runs."""
+    backfills: datetime | None = None
+    """The planned instant that it makes up for."""
     body: bytes | None = None
     discretion: Discretion = NOTHING_TO_HIDE
 
@@ -51,8 +55,12 @@ def _headers(call: WebhookCall, now: datetime) -> dict[str, str]:
         "webhook-timestamp": str(int(now.timestamp())),
         "jetcron-attempt": str(call.attempt),
     }
-    if call.planned_at is not None:
-        headers["jetcron-planned-at"] = instant_text(call.planned_at)
+    instants = {
+        "jetcron-planned-at": call.planned_at,
+        "jetcron-not-before": call.not_before,
+        "jetcron-backfills": call.backfills,
+    }
+    headers |= {name: instant_text(instant) for name, instant in instants.items() if instant is not None}
     if call.body is not None:
         headers["content-type"] = "application/json; charset=utf-8"
     return headers

@@ -1,16 +1,18 @@
 """Runs from their trigger to their report: on a real bus, against a GitHub and a receiver that check what they get."""
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 from aiohttp import web
 
 from shared.bus.connect import Bus
 from shared.bus.fence import Fence
-from shared.domain.execution import Phase
+from shared.domain.execution import Kind, Phase
 from shared.domain.job import GitHubTarget, HttpMethod, Job, WebhookTarget
+from shared.events import RunTriggered
 from shared.overrides import RunOverrides
-from tests.fixtures.builders import make_job
+from tests.fixtures.builders import SOME_TIME, make_facts, make_job
 from tests.fixtures.bus import GENERATION
 from tests.fixtures.github import TOKEN, Dispatched, GitHub
 from tests.fixtures.nats import NatsProcess
@@ -18,6 +20,7 @@ from tests.fixtures.receiver import Call, Receiver
 from tests.integration.executor.world import World
 
 DEPLOY = GitHubTarget(owner="acme", repo="deploys", workflow="deploy.yml")
+AT_NOON = "2026-11-21T12:00:00Z"
 OTHER_KEY = "another key than the one that sealed the run's overrides"
 
 
@@ -159,6 +162,8 @@ class TestOverrides:
                 "id": str(facts.execution_id),
                 "attempt": 1,
                 "planned_at": None,
+                "not_before": None,
+                "backfills": None,
                 "trigger_type": "manual",
             },
             "metadata": {"a": 2, "b": 3, "c": {"d": 4}, "z": 1},
@@ -201,6 +206,51 @@ class TestOverrides:
             report = await world.end_of(facts)
         assert (report.phase, report.attempt) == (Phase.SUCCEEDED, 1)
         assert [one.inputs for one in github.dispatched] == [{}, {"size": "2"}]
+
+
+class TestInstants:
+    """What a receiver is told of the instant that its call is for."""
+
+    async def test_a_planned_run_names_its_instant(self, world: World, receiver: Receiver) -> None:
+        async with world.executor():
+            order = await world.plan(webhook_job(receiver))
+            await world.end_of(order.facts)
+        assert self.told(receiver) == ({"jetcron-planned-at": AT_NOON}, (AT_NOON, None, None))
+
+    async def test_a_spread_run_names_its_slot_too(self, world: World, receiver: Receiver) -> None:
+        slot = SOME_TIME + timedelta(seconds=90)
+        async with world.executor():
+            order = await world.plan(webhook_job(receiver), facts={"not_before": slot})
+            await world.end_of(order.facts)
+        assert self.told(receiver) == (
+            {"jetcron-planned-at": AT_NOON, "jetcron-not-before": "2026-11-21T12:01:30Z"},
+            (AT_NOON, "2026-11-21T12:01:30Z", None),
+        )
+
+    async def test_a_backfill_names_the_instant_that_it_makes_up_for(
+        self, world: World, receiver: Receiver
+    ) -> None:
+        job = webhook_job(receiver)
+        facts = make_facts(job, planned_at=None, kind=Kind.BACKFILL, backfills=SOME_TIME)
+        async with world.executor():
+            await world.give(RunTriggered.of(job, facts, GENERATION))
+            await world.end_of(facts)
+        assert self.told(receiver) == ({"jetcron-backfills": AT_NOON}, (None, None, AT_NOON))
+
+    async def test_a_run_that_a_person_asked_for_names_none(self, world: World, receiver: Receiver) -> None:
+        async with world.executor():
+            await world.run(webhook_job(receiver))
+        assert self.told(receiver) == ({}, (None, None, None))
+
+    def told(self, receiver: Receiver) -> tuple[dict[str, str], tuple[str | None, ...]]:
+        """In the headers, and in the body."""
+        [call] = receiver.calls
+        names = ("jetcron-planned-at", "jetcron-not-before", "jetcron-backfills")
+        execution = call.json()["execution"]
+        return (
+            {name: call.headers[name] for name in names if name in call.headers},
+            tuple(execution[key] for key in ("planned_at", "not_before", "backfills")),
+        )
 
 
 class TestSecrecy:

@@ -69,6 +69,8 @@ class TestWebhooks:
             "id": call.headers["webhook-id"],
             "attempt": 1,
             "planned_at": None,
+            "not_before": None,
+            "backfills": None,
             "trigger_type": "trial",
         }
         assert call.json() == {"job": None, "execution": execution, "metadata": {"a": 1}}

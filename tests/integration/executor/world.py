@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 from nats.errors import NoRespondersError
@@ -12,13 +13,13 @@ from services.executor.settings import ExecutorSettings
 from shared.bus import subjects
 from shared.bus.connect import Bus
 from shared.clock import utc_now
-from shared.domain.execution import TERMINAL_PHASES, Kind
+from shared.domain.execution import TERMINAL_PHASES, Kind, Phase
 from shared.domain.job import DEFAULT_QUEUE, Job
 from shared.events import ExecutionReported, JobCreated, RunFacts, RunTriggered
 from shared.overrides import RunOverrides, seal_overrides
 from shared.secretbox import SecretBox
 from shared.trial import Trial, TrialResult, seal_trial, trial_subject
-from tests.fixtures.builders import make_facts
+from tests.fixtures.builders import SOME_TIME, make_facts, make_report
 from tests.fixtures.bus import GENERATION, publish_events, read_all, read_events
 from tests.fixtures.eventually import eventually
 from tests.fixtures.github import TOKEN, GitHub
@@ -71,6 +72,33 @@ class World:
         order = order.model_copy(update=changes)
         await publish_events(self.bus, [(subjects.trigger(job.queue, job.id), order)])
         return facts
+
+    async def plan(
+        self, job: Job, minute: int = 0, *, queue: str = DEFAULT_QUEUE, facts: Any = None, **changes: Any
+    ) -> RunTriggered:
+        """Order the run of a planned instant as a scheduler does; `facts` differ from the usual ones."""
+        instant = SOME_TIME + timedelta(minutes=minute)
+        own = make_facts(job, planned_at=instant, queued_at=utc_now(), **(facts or {}))
+        order = RunTriggered.of(job, own, GENERATION).model_copy(update=changes)
+        await self.give(order, queue)
+        return order
+
+    async def give(self, order: RunTriggered, queue: str = DEFAULT_QUEUE) -> int:
+        """Publish an order (again); returns its place in the stream. Nobody takes those of other queues."""
+        [sequence] = await publish_events(self.bus, [(subjects.trigger(queue, order.facts.job_id), order)])
+        return sequence
+
+    async def say(self, order: RunTriggered, phase: Phase, **details: Any) -> None:
+        """Report on a run as another executor, or a gateway, would have."""
+        report = make_report(phase, order.facts, generation=GENERATION, **details)
+        subject = subjects.execution(order.facts.job_id, order.facts.execution_id)
+        await publish_events(self.bus, [(subject, report)])
+
+    async def are_all_acknowledged(self) -> bool:
+        """Whether no trigger will come again."""
+        durable = subjects.executor_durable(DEFAULT_QUEUE)
+        consumer = await self.bus.js.consumer_info(subjects.TRIGGERS, durable)
+        return (consumer.num_ack_pending, consumer.num_pending) == (0, 0)
 
     async def reports(self, facts: RunFacts) -> list[ExecutionReported]:
         """What was said of an execution so far."""
