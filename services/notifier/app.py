@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from aiohttp import ClientSession
 
+from services.notifier.alerts import of_alert
 from services.notifier.channels.email import EmailChannel
 from services.notifier.channels.slack import SlackChannel
 from services.notifier.courier import Courier
@@ -27,7 +28,7 @@ from shared.bus.fence import Fence
 from shared.bus.subscribing import Handler, subscribe
 from shared.clock import Clock, utc_now
 from shared.egress import EgressPolicy, guarded_session
-from shared.events import AnyEvent, ExecutionReported, JobUpdated, MailQueued, SlackQueued
+from shared.events import Alert, AnyEvent, ExecutionReported, JobUpdated, MailQueued, SlackQueued
 from shared.process import run_until_stopped
 from shared.secretbox import SecretBox
 
@@ -57,7 +58,7 @@ class Notifier:
                 tasks.create_task(self._send())
                 for stream, subject, durable, handler in (
                     (subjects.EXECUTIONS, subjects.ALL_EXECUTIONS, subjects.NOTIFIER_DURABLE, self.on_report),
-                    (subjects.EVENTS, subjects.JOB_EVENTS, subjects.NOTIFIER_EVENTS_DURABLE, self.on_change),
+                    (subjects.EVENTS, subjects.ALL_EVENTS, subjects.NOTIFIER_EVENTS_DURABLE, self.on_change),
                 ):
                     tasks.create_task(self._subscribe(stream, subject, durable, handler))
         finally:
@@ -70,10 +71,13 @@ class Notifier:
             await post(self._bus, self._rules.of_report(event, directory))
 
     async def on_change(self, event: AnyEvent) -> None:
-        """Post what the rules say of a change of a job; raises `Transient` unless all of it is stored."""
+        """Post what the rules say of a change of a job, or of an alert; raises `Transient` unless all of it is stored."""
         if isinstance(event, JobUpdated):
             directory = await self._replica.loaded()
             await post(self._bus, self._rules.of_change(event, directory, self._clock()))
+        elif isinstance(event, Alert):
+            directory = await self._replica.loaded()
+            await post(self._bus, of_alert(event, directory, self._settings.job_url, self._clock()))
 
     async def _subscribe(self, stream: str, subject: str, durable: str, handler: Handler) -> None:
         url = self._settings.nats_url.get_secret_value()

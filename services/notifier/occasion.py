@@ -47,11 +47,12 @@ class Occasion:
     def mail(
         self,
         to: str,
-        about: Literal["failure", "success", "ended"],
+        about: Literal["failure", "success", "ended", "failing"],
         *,
         error: str | None = None,
         duration_seconds: float | None = None,
         last_day: date | None = None,
+        failures: int | None = None,
     ) -> MailQueued:
         """A mail to one address."""
         return MailQueued(
@@ -64,6 +65,7 @@ class Occasion:
             error=error,
             duration_seconds=duration_seconds,
             last_day=last_day,
+            failures=failures,
             created_at=self.at,
         )
 

@@ -2,7 +2,8 @@
 
 The owner's inbox has a record of each failure, whatever the preferences say; of a success if the job asks for that. Mails go
 to the addresses that the job names, once each, except those of users who have switched such mails off. Slack, where it is on,
-hears of failures and of jobs that have ended or will end soon. `browser_notifications` is the browser's affair.
+hears of failures and of jobs that the system has paused or that will end soon. `browser_notifications` is the browser's
+affair.
 """
 
 from collections.abc import Callable
@@ -18,12 +19,13 @@ from shared.domain.execution import Phase
 from shared.domain.job import Job
 from shared.events import ExecutionReported, JobUpdated
 
-FAILURES = frozenset({Phase.FAILED, Phase.DEAD_LETTER})
+FAILURES = frozenset({Phase.FAILED, Phase.DEAD_LETTER, Phase.LOST})
 MAX_ERROR_LENGTH = 500
 MAX_MAILED_ERROR_LENGTH = 4_000
 NO_REASON = "no reason was given"
+NO_SIGN_OF_LIFE = "nothing was heard of it"
 NEWS = timedelta(days=2)
-"""An older end of a job is told to nobody. It is read again after the store was lost, with all marks of what was told."""
+"""What is older is told to nobody. It is read again after the store was lost, with all marks of what was told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,23 +45,14 @@ class Rules:
         return []
 
     def of_change(self, event: JobUpdated, directory: Directory, now: datetime) -> list[Told]:
-        """What is told when the system has paused a job whose last day is over; nothing for any other change."""
-        job = event.job
-        if event.reason != "ended" or now - job.updated_at > NEWS:
+        """What is told when the system has paused a job by itself; nothing for any other change."""
+        if now - event.job.updated_at > NEWS:
             return []
-        occasion = self._of_job(job, f"ended:{job.version}", job.updated_at)
-        told = _warnings(
-            occasion,
-            job,
-            directory,
-            "Job auto-paused (end date passed)",
-            f"Job '{job.name}' was paused: its last day was {_last_day(job)}.",
-        )
-        owner = directory.person(job.owner_id)
-        if self.mails and owner and owner.is_active and owner.preferences.email_on_job_disabled:
-            told.append(occasion.mail(owner.address, "ended", last_day=job.schedule.end_date))
-        text = f"Job auto-paused, its last day was {_last_day(job)}: {for_slack(job.name)}"
-        return told + occasion.slack(directory, ":warning:", text)
+        if event.reason == "ended":
+            return self._of_ended_job(event.job, directory)
+        if event.reason == "failing":
+            return self._of_failing_job(event.job, directory)
+        return []
 
     def of_ending_job(
         self, job: Job, days_left: int, directory: Directory, monday: date, now: datetime
@@ -70,10 +63,34 @@ class Rules:
         told = _warnings(occasion, job, directory, "Job ending soon", f"Job '{job.name}' {ends}.")
         return told + occasion.slack(directory, ":warning:", f"Job ending soon: {for_slack(job.name)} {ends}")
 
+    def _of_ended_job(self, job: Job, directory: Directory) -> list[Told]:
+        occasion = self._of_job(job, f"ended:{job.version}", job.updated_at)
+        reason = f"its last day was {_last_day(job)}"
+        told = _of_paused_job(occasion, job, directory, "end date passed", reason)
+        if (address := self._address_on_pause(job, directory)) is not None:
+            told.append(occasion.mail(address, "ended", last_day=job.schedule.end_date))
+        return told
+
+    def _of_failing_job(self, job: Job, directory: Directory) -> list[Told]:
+        occasion = self._of_job(job, f"failing:{job.version}", job.updated_at)
+        failures = job.pause_after_failures
+        reason = "it failed " + {None: "too often", 1: "once"}.get(failures, f"{failures} times in a row")
+        told = _of_paused_job(occasion, job, directory, "failures", reason)
+        if (address := self._address_on_pause(job, directory)) is not None:
+            told.append(occasion.mail(address, "failing", failures=failures))
+        return told
+
+    def _address_on_pause(self, job: Job, directory: Directory) -> str | None:
+        """The owner's, if they want to be mailed when a job of theirs is paused."""
+        owner = directory.person(job.owner_id)
+        if self.mails and owner and owner.is_active and owner.preferences.email_on_job_disabled:
+            return owner.address
+        return None
+
     def _of_failure(self, report: ExecutionReported, directory: Directory) -> list[Told]:
-        # What was given up and is run again may fail again: that is told too.
+        # What was given up and is run again may fail again: that is told too. What was lost and then fails is told already.
         occasion = self._of_run(report, "failed" if report.redrive == 0 else f"failed:{report.redrive}")
-        error = report.error or NO_REASON
+        error = report.error or (NO_SIGN_OF_LIFE if report.phase is Phase.LOST else NO_REASON)
         message = f"Job '{report.facts.job_name}' failed with error: {error[:MAX_ERROR_LENGTH]}"
         told: list[Told] = []
         if not directory.is_deleted(report.facts.owner_id):
@@ -135,6 +152,14 @@ class Rules:
             pic_team=job.pic_team,
             at=at,
         )
+
+
+def _of_paused_job(occasion: Occasion, job: Job, directory: Directory, word: str, reason: str) -> list[Told]:
+    """For inboxes and Slack."""
+    message = f"Job '{job.name}' was paused: {reason}."
+    told = _warnings(occasion, job, directory, f"Job auto-paused ({word})", message)
+    text = f"Job auto-paused, {reason}: {for_slack(job.name)}"
+    return told + occasion.slack(directory, ":warning:", text)
 
 
 def _warnings(occasion: Occasion, job: Job, directory: Directory, title: str, message: str) -> list[Told]:

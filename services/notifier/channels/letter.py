@@ -53,6 +53,12 @@ _FORMS = {
         color="#8a5a00",
         closing="It runs no more. Give it a later end date and enable it if it should go on.",
     ),
+    "failing": _Form(
+        subject="⏸️ Job Paused: ",
+        title="Job Auto-Paused",
+        color="#8a5a00",
+        closing="It runs no more. Its executions show what went wrong; enable it when that is mended.",
+    ),
 }
 
 
@@ -112,4 +118,6 @@ def _lines(mail: MailQueued, name: str) -> list[tuple[str, str]]:
         lines.append(("Duration", f"{mail.duration_seconds:.2f} seconds"))
     if mail.last_day is not None:
         lines.append(("Last Day", mail.last_day.isoformat()))
+    if mail.failures is not None:
+        lines.append(("Failures in a Row", str(mail.failures)))
     return lines

@@ -8,11 +8,11 @@ from shared.clock import utc_now
 from shared.domain.execution import Phase
 from shared.domain.ids import failure_notification_id, mail_id
 from shared.domain.job import Notifications
-from shared.events import JobUpdated, UserUpdated
+from shared.events import JobUpdated, SchedulerHeard, SchedulerSilent, UserUpdated
 from tests.fixtures.builders import SOME_TIME, make_job, make_user
 from tests.fixtures.bus import publish_events
 from tests.fixtures.eventually import eventually
-from tests.fixtures.notices import BASE_URL, mailing_job, make_team, person, report_of
+from tests.fixtures.notices import BASE_URL, mailing_job, make_alert, make_team, person, report_of
 from tests.integration.notifier.world import SLACK_PATH, World
 
 TWO = ("ops@example.com", "dev@example.com")
@@ -140,6 +140,78 @@ async def test_an_auto_paused_job_is_told(world: World) -> None:
     posted = await world.inbox()
     assert {one.user_id for one in posted} == {owner.id, admin.id}
     assert {(one.title, one.level) for one in posted} == {("Job auto-paused (end date passed)", "warning")}
+
+
+async def test_a_job_paused_after_failures_is_told(world: World) -> None:
+    now = utc_now()
+    owner = person(email="grace@example.com", email_on_job_disabled=True)
+    admin = person(role="admin")
+    before = make_job(name="broken", owner_id=owner.id, pause_after_failures=3, updated_at=now)
+    after = before.model_copy(update={"version": 2, "is_active": False})
+    await world.know(owner, admin)
+    await world.know_slack()
+    async with world.notifier():
+        await world.change(JobUpdated(job=after, before=before, reason="failing"))
+        [mail] = await world.mail_server.wait_for(1)
+        [call] = await world.receiver.wait_for(1)
+        await eventually(world.is_quiet)
+    assert mail.recipients == ("grace@example.com",)
+    assert mail.message["Subject"] == "⏸️ Job Paused: broken"
+    assert "Failures in a Row: 3" in mail.text("plain")
+    assert "Job auto-paused, it failed 3 times in a row: broken" in call.json()["text"]
+    posted = await world.inbox()
+    assert {one.user_id for one in posted} == {owner.id, admin.id}
+    assert {(one.title, one.level) for one in posted} == {("Job auto-paused (failures)", "warning")}
+
+
+async def test_administrators_are_told_of_alerts(world: World) -> None:
+    now = utc_now()
+    admin = person(role="admin", email="admin@example.com")
+    missing = make_alert(at=now)
+    await world.know(admin, person())
+    await world.know_slack()
+    async with world.notifier():
+        await world.alert(missing, SchedulerSilent(since=now, at=now), SchedulerHeard(since=now, at=now))
+        calls = await world.receiver.wait_for(3)
+        await eventually(world.is_quiet)
+    assert world.mail_server.attempts == []
+    assert [call.json()["text"].split(": ")[1] for call in calls] == [
+        "Planned runs unaccounted for",
+        "Scheduler silent",
+        "Scheduler back",
+    ]
+    assert [(one.title, one.level, one.related_job_id) for one in await world.inbox()] == [
+        ("Planned runs unaccounted for", "error", missing.job_id),
+        ("Scheduler silent", "warning", None),
+        ("Scheduler back", "success", None),
+    ]
+
+
+async def test_alerts_that_are_read_again_are_told_once_and_old_ones_not_at_all(world: World) -> None:
+    now = utc_now()
+    fresh, old = make_alert(at=now), make_alert(at=now - timedelta(days=30))
+    await world.know(person(role="admin"))
+    await world.know_slack()
+    async with world.notifier():
+        await world.alert(fresh, fresh, old)
+        await world.receiver.wait_for(1)
+        await eventually(world.is_quiet)
+    assert [one.related_job_id for one in await world.inbox()] == [fresh.job_id]
+    assert len(world.receiver.calls) == 1
+
+
+async def test_what_was_lost_and_is_heard_of_after_all_is_told_once(world: World) -> None:
+    job = mailing_job("ops@example.com")
+    lost = report_of(job, Phase.LOST)
+    failed = lost.model_copy(update={"phase": Phase.FAILED, "error": "HTTP 500"})
+    async with world.notifier():
+        await world.report(lost)
+        [mail] = await world.mail_server.wait_for(1)
+        await world.report(failed)
+        await eventually(world.is_quiet)
+    assert "nothing was heard of it" in mail.text("plain")
+    assert len(world.mail_server.mails) == 1
+    assert [one.message.partition(": ")[2] for one in await world.inbox()] == ["nothing was heard of it"]
 
 
 async def test_a_persons_pause_and_old_news_are_told_to_nobody(world: World) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import uuid4
 
 from services.notifier.app import Notifier
 from services.notifier.settings import NotifierSettings
@@ -13,6 +14,7 @@ from shared.clock import Clock, utc_now
 from shared.domain.directory import SlackSettings, Team
 from shared.domain.job import Job
 from shared.events import (
+    Alert,
     Event,
     ExecutionReported,
     JobCreated,
@@ -93,6 +95,10 @@ class World:
     async def change(self, *events: JobCreated | JobUpdated) -> None:
         """Publish changes of jobs."""
         await publish_events(self.bus, [(subjects.event("job", one.job.id), one) for one in events])
+
+    async def alert(self, *alerts: Alert) -> None:
+        """Publish what a gateway's auditor found."""
+        await publish_events(self.bus, [(subjects.event("alert", uuid4()), one) for one in alerts])
 
     async def seed(self, *jobs: Job) -> None:
         """Jobs, and the marker behind them."""

@@ -81,6 +81,13 @@ def test_a_job_that_has_ended() -> None:
     assert "Last Day: 2026-11-20" in part(message, "plain")
 
 
+def test_a_job_that_failed_too_often() -> None:
+    message = arrived(make_mail(about="failing", error=None, failures=5))
+    assert message["Subject"].endswith("Job Paused: Critical Data Sync Job")
+    lines = part(message, "plain").splitlines()
+    assert (lines[0], lines[5]) == ("Job Auto-Paused", "Failures in a Row: 5")
+
+
 def test_a_mail_is_the_same_each_time_it_is_sent() -> None:
     first, second = arrived(make_mail()), arrived(make_mail())
     for header in ("Subject", "Message-ID", "Date", "To"):

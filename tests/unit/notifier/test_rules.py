@@ -1,6 +1,7 @@
 """Who is told what."""
 
 from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -31,7 +32,7 @@ MONDAY = date(2026, 11, 23)
 
 
 def ended(job: Job | None = None, reason: str | None = "ended") -> JobUpdated:
-    """A job that was paused because its last day is over."""
+    """A job that was paused because its last day is over, or because of something else."""
     schedule = CronSchedule(expression="0 9 * * *", timezone="Asia/Tokyo", end_date=date(2026, 11, 20))
     before = (job or make_job(name="nightly")).model_copy(update={"schedule": schedule})
     after = before.model_copy(update={"version": 2, "is_active": False})
@@ -110,6 +111,28 @@ class TestFailure:
         assert [one.notification_id for one in dead] == [one.notification_id for one in failed]
         assert "no reason was given" in records(dead)[0].message
 
+    def test_what_was_lost_is_a_failure_of_which_nothing_was_heard(self) -> None:
+        report = report_of(mailing_job("ops@example.com", name="nightly"), Phase.LOST)
+        told = RULES.of_report(report, directory_of(make_slack()))
+        assert [(one.title, one.level, one.message) for one in records(told)] == [
+            ("Job Failed", "error", "Job 'nightly' failed with error: nothing was heard of it")
+        ]
+        assert [(mail.about, mail.error) for mail in mails(told)] == [("failure", "nothing was heard of it")]
+        assert "\nnothing was heard of it\n" in slack_texts(told)[0]
+
+    @pytest.mark.parametrize("later", [Phase.FAILED, Phase.DEAD_LETTER])
+    def test_what_was_lost_and_then_fails_is_the_same_failure(self, later: Phase) -> None:
+        job, directory = mailing_job("ops@example.com"), directory_of(make_slack())
+        lost = RULES.of_report(report_of(job, Phase.LOST), directory)
+        failed = RULES.of_report(report_of(job, later), directory)
+        assert [one.notification_id for one in failed] == [one.notification_id for one in lost]
+
+    def test_what_was_lost_and_then_succeeds_is_told_only_where_successes_are(self) -> None:
+        quiet, loud = mailing_job("ops@example.com"), mailing_job("ops@example.com", on_success=True)
+        assert RULES.of_report(report_of(quiet, Phase.SUCCEEDED), directory_of(make_slack())) == []
+        told = RULES.of_report(report_of(loud, Phase.SUCCEEDED), directory_of(make_slack()))
+        assert [one.title for one in records(told)] == ["Job Completed"]
+
     def test_what_fails_again_after_a_redrive_is_told_again(self) -> None:
         job, directory = mailing_job("ops@example.com"), directory_of(make_slack())
         first = RULES.of_report(report_of(job), directory)
@@ -126,7 +149,7 @@ class TestFailure:
 
     @pytest.mark.parametrize(
         "phase",
-        sorted(set(Phase) - {Phase.FAILED, Phase.DEAD_LETTER, Phase.SUCCEEDED}),
+        sorted(set(Phase) - {Phase.FAILED, Phase.DEAD_LETTER, Phase.LOST, Phase.SUCCEEDED}),
     )
     def test_other_steps_are_told_to_nobody(self, phase: Phase) -> None:
         job = mailing_job("ops@example.com", on_success=True)
@@ -260,6 +283,59 @@ class TestAutoPause:
         again = first.model_copy(update={"job": first.job.model_copy(update={"version": 5})})
         told = RULES.of_change(first, directory, SOME_TIME) + RULES.of_change(again, directory, SOME_TIME)
         assert len({one.notification_id for one in told}) == 4
+
+
+class TestPauseAfterFailures:
+    def failing(self, failures: int | None = 5, **overrides: Any) -> JobUpdated:
+        return ended(make_job(name="nightly", pause_after_failures=failures, **overrides), reason="failing")
+
+    @pytest.mark.parametrize(
+        ("failures", "words"),
+        [(5, "failed 5 times in a row"), (1, "failed once"), (None, "failed too often")],
+    )
+    def test_owner_and_administrators_are_told_how_often_it_failed(
+        self, failures: int | None, words: str
+    ) -> None:
+        owner, admin = person(), person(role="admin")
+        event = self.failing(failures, owner_id=owner.id, pic_team="operations")
+        told = RULES.of_change(event, directory_of(owner, admin, person()), SOME_TIME)
+        assert {record.user_id for record in records(told)} == {owner.id, admin.id}
+        assert len(records(told)) == len(told) == 2
+        assert {(record.title, record.level, record.message) for record in records(told)} == {
+            (
+                "Job auto-paused (failures)",
+                "warning",
+                f"Job 'nightly' was paused: it {words}. PIC team: operations",
+            )
+        }
+
+    def test_the_owner_is_mailed_if_they_want_that(self) -> None:
+        owner = person(email="grace@example.com", email_on_job_disabled=True)
+        told = mails(RULES.of_change(self.failing(owner_id=owner.id), directory_of(owner), SOME_TIME))
+        assert [(mail.to, mail.about, mail.failures, mail.last_day) for mail in told] == [
+            ("grace@example.com", "failing", 5, None)
+        ]
+
+    def test_an_owner_who_does_not_want_it_is_not(self) -> None:
+        owner = person()
+        assert mails(RULES.of_change(self.failing(owner_id=owner.id), directory_of(owner), SOME_TIME)) == []
+
+    def test_slack_is_told_with_handle_and_link(self) -> None:
+        event = self.failing(pic_team="operations")
+        told = RULES.of_change(event, directory_of(make_slack(), make_team()), SOME_TIME)
+        assert slack_texts(told) == [
+            ":warning: @operations Job auto-paused, it failed 5 times in a row: nightly\n"
+            f"<{job_url(event.job.id)}|Open the job>"
+        ]
+
+    def test_old_news_is_told_to_nobody(self) -> None:
+        directory = directory_of(make_slack(), person(role="admin"))
+        assert RULES.of_change(self.failing(), directory, SOME_TIME + NEWS) != []
+        assert RULES.of_change(self.failing(), directory, SOME_TIME + NEWS + timedelta(seconds=1)) == []
+
+    def test_a_job_that_a_calendar_changed_tells_nobody(self) -> None:
+        directory = directory_of(make_slack(), person(role="admin"))
+        assert RULES.of_change(ended(reason="calendar"), directory, SOME_TIME) == []
 
 
 class TestReminder:
