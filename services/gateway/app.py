@@ -11,7 +11,7 @@ from fastapi import FastAPI
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 
-from services.gateway.api import v1, v2
+from services.gateway.api import metrics, v1, v2
 from services.gateway.api.boundary import BodyLimit, ErrorBoundary
 from services.gateway.api.description import DescribedApp
 from services.gateway.api.errors import install_error_handlers
@@ -83,6 +83,7 @@ def build_app(settings: GatewaySettings, clock: Clock = utc_now) -> FastAPI:
     )
     app.include_router(v2.router(), prefix="/api/v2")
     app.include_router(v1.router(), prefix="/api")
+    app.include_router(metrics.router)
     install_error_handlers(app)
     return app
 
@@ -143,6 +144,7 @@ async def _background_work(gateway: Gateway) -> AsyncIterator[None]:
         start("bus", stay_connected),
         start("fence", gateway.fence.follow),
         start("inbox", lambda: inbox.run(gateway.bus, gateway.fence, url)),
+        start("silence", gateway.silence.run),
         start("end dates", lambda: keep_pausing(gateway)),
     ]
     try:

@@ -2,20 +2,24 @@
 
 from dataclasses import dataclass
 
+from services.gateway.auditor import Auditor
 from services.gateway.auth.known_users import KnownUsers
 from services.gateway.auth.passwords import Passwords
 from services.gateway.auth.tokens import Tokens
 from services.gateway.housekeeping import Housekeeping
 from services.gateway.ledger import Ledger
+from services.gateway.metrics import Metrics
 from services.gateway.projector import Projector
 from services.gateway.relay import Relay
 from services.gateway.seeding import Seeder
 from services.gateway.seeding_executions import ExecutionSeeds
 from services.gateway.settings import GatewaySettings
+from services.gateway.silence import SilenceWatch
 from services.gateway.sql_lease import SqlLease
 from services.gateway.steward import Steward
 from services.gateway.store.database import Database
 from services.gateway.store.event_store import EventStore
+from services.gateway.sweeper import Sweeper
 from shared.bus.connect import Bus
 from shared.bus.fence import Fence
 from shared.clock import Clock
@@ -37,6 +41,8 @@ class Gateway:
     fence: Fence
     relay: Relay
     steward: Steward
+    silence: SilenceWatch
+    metrics: Metrics
     box: SecretBox
     passwords: Passwords
     tokens: Tokens
@@ -59,6 +65,7 @@ def make_gateway(settings: GatewaySettings, clock: Clock) -> Gateway:
     relay = Relay(database, bus, fence, box, clock)
     event_store.wake_on_append(relay.wake)
     executions = ExecutionSeeds(database, bus, box, clock)
+    metrics = Metrics(database, bus, clock)
     steward = Steward(
         database=database,
         bus=bus,
@@ -66,7 +73,9 @@ def make_gateway(settings: GatewaySettings, clock: Clock) -> Gateway:
         relay=relay,
         seeder=Seeder(database, bus, relay, executions, settings, clock),
         housekeeping=Housekeeping(database, bus, clock),
-        folds=[Ledger(database), Projector(database)],
+        auditor=Auditor(database, event_store, metrics, clock),
+        sweeper=Sweeper(database, bus, fence, executions, metrics, clock),
+        folds=[Ledger(database), Projector(database, event_store, clock)],
         settings=settings,
         clock=clock,
     )
@@ -79,6 +88,8 @@ def make_gateway(settings: GatewaySettings, clock: Clock) -> Gateway:
         fence=fence,
         relay=relay,
         steward=steward,
+        silence=SilenceWatch(database, event_store, bus, clock, is_expected=settings.scheduler_enabled),
+        metrics=metrics,
         box=box,
         passwords=Passwords(),
         tokens=Tokens(settings, clock),

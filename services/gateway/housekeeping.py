@@ -5,10 +5,12 @@ TRIGGERS and EXECUTIONS refuse new messages when they are full ("no claim stored
 
 import asyncio
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 from nats.js.api import StreamInfo
 from sqlalchemy import func, select
+from sqlalchemy.sql import Select
 
 from services.gateway.bus_state import load_bus_state
 from services.gateway.store.database import Database
@@ -70,13 +72,7 @@ class Housekeeping:
             return
         state = await load_bus_state(self._database, self._clock())
         async with self._database.read() as connection:
-            unfinished = await connection.scalar(
-                select(func.min(executions.c.report_seq)).where(
-                    executions.c.is_open,
-                    executions.c.report_seq > 0,
-                    executions.c.generation == state.generation,
-                )
-            )
+            unfinished = await connection.scalar(oldest_unfinished(state.generation))
         until = min(self._clock() - KEEP, await self._oldest_unfinished_trigger())
         floors = [state.projector_position, await self._last_before(info, until)]
         if unfinished is not None:
@@ -123,13 +119,8 @@ class Housekeeping:
         return oldest
 
     async def _decisions_seq(self) -> int:
-        subject = bucket_subject(subjects.SCHEDULER_BUCKET, subjects.CHECKPOINT_KEY)
-        last = await self._bus.last(SCHEDULER_STREAM, subject)
-        return (
-            CheckpointReached.model_validate_json(last.data).decisions_seq
-            if last is not None and last.data
-            else 0
-        )
+        checkpoint = await read_checkpoint(self._bus)
+        return checkpoint.decisions_seq if checkpoint is not None else 0
 
     async def _last_before(self, info: StreamInfo, until: datetime) -> int:
         """The newest sequence stored by then, found by halving; 0 when there is none."""
@@ -151,6 +142,20 @@ class Housekeeping:
             return
         await self._bus.js.purge_stream(name, seq=up_to)
         logger.info("purged", action="housekeeping", stream=name, up_to=up_to)
+
+
+async def read_checkpoint(bus: Bus) -> CheckpointReached | None:
+    """How far everything is decided, and carried out; None where there is none. Raises `Transient`."""
+    subject = bucket_subject(subjects.SCHEDULER_BUCKET, subjects.CHECKPOINT_KEY)
+    last = await bus.last(SCHEDULER_STREAM, subject)
+    return CheckpointReached.model_validate_json(last.data) if last is not None and last.data else None
+
+
+def oldest_unfinished(generation: int) -> Select[Any]:
+    """Asks for the place of the oldest report that is the newest one of an unfinished execution."""
+    return select(func.min(executions.c.report_seq)).where(
+        executions.c.is_open, executions.c.report_seq > 0, executions.c.generation == generation
+    )
 
 
 def _is_filling(info: StreamInfo) -> bool:

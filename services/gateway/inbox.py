@@ -1,5 +1,10 @@
 """Notifications from the bus become rows of people's inboxes."""
 
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
 from services.gateway.store.database import Database
 from services.gateway.store.tables import notifications
 from shared.bus import subjects
@@ -31,18 +36,26 @@ class Inbox:
         """One row; raises `Transient` when the database does not answer."""
         if not isinstance(event, NotificationPosted):
             return
-        row = {
-            "id": event.notification_id,
-            "user_id": event.user_id,
-            "title": event.title,
-            "message": event.message,
-            "type": event.level,
-            "related_job_id": event.related_job_id,
-            "related_execution_id": event.related_execution_id,
-            "is_read": False,
-            "created_at": event.created_at,
-        }
         async with self._database.write() as connection:
-            await connection.execute(
-                self._database.upsert(notifications).values(row).on_conflict_do_nothing()
-            )
+            await put(self._database, connection, [event])
+
+
+async def put(database: Database, connection: AsyncConnection, posted: Sequence[NotificationPosted]) -> None:
+    """Write what is not there yet."""
+    if posted:
+        insert = database.upsert(notifications).on_conflict_do_nothing()
+        await connection.execute(insert, [_row(event) for event in posted])
+
+
+def _row(event: NotificationPosted) -> dict[str, Any]:
+    return {
+        "id": event.notification_id,
+        "user_id": event.user_id,
+        "title": event.title,
+        "message": event.message,
+        "type": event.level,
+        "related_job_id": event.related_job_id,
+        "related_execution_id": event.related_execution_id,
+        "is_read": False,
+        "created_at": event.created_at,
+    }

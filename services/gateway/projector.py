@@ -8,12 +8,23 @@ from sqlalchemy import and_, func, or_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from services.gateway.bus_state import move_position
+from services.gateway.commands.failing import pause_failing
 from services.gateway.store.database import Database
+from services.gateway.store.event_store import EventStore
 from services.gateway.store.execution_rows import facts_columns
 from services.gateway.store.tables import attempts, executions, runs
 from shared.bus.envelope import unpack
 from shared.bus.reader import StreamMessage
-from shared.domain.execution import TERMINAL_PHASES, Kind, Phase, phase_order, rank, status_of
+from shared.clock import Clock
+from shared.domain.execution import (
+    CLOSING_PHASES,
+    TERMINAL_PHASES,
+    Kind,
+    Phase,
+    phase_order,
+    rank,
+    status_of,
+)
 from shared.events import ExecutionReported, UnreadableEvent
 
 logger = structlog.get_logger()
@@ -26,6 +37,10 @@ _ATTEMPT_MOVES = (
     "phase", "phase_order", "started_at", "completed_at", "duration_seconds", "response_status", "error_message",
     "executor",
 )  # fmt: skip
+_ENDS = {Kind.MANUAL: TERMINAL_PHASES, Kind.BACKFILL: CLOSING_PHASES}
+"""When the order of a run that somebody asked for is kept no longer. With its order a backfill gives up its turn; and it
+has nothing of its own, so that one which was lost can be ordered again by its job."""
+_FAILURES = frozenset({Phase.FAILED, Phase.DEAD_LETTER, Phase.LOST})
 
 
 class Projector:
@@ -34,8 +49,10 @@ class Projector:
     stream = "EXECUTIONS"
     position_column = "projector_position"
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, event_store: EventStore, clock: Clock) -> None:
         self._database = database
+        self._event_store = event_store
+        self._clock = clock
 
     async def absorb(self, batch: Sequence[StreamMessage], *, position: int, generation: int) -> None:
         """Write one batch that follows `position`; raises `PositionMoved` when another gateway did."""
@@ -51,11 +68,13 @@ class Projector:
             if isinstance(event, ExecutionReported):
                 reports.append((message.sequence, event))
         async with self._database.write() as connection:
-            if reports:
-                await self._write(connection, reports)
+            is_paused = bool(reports) and await self._write(connection, reports)
             await move_position(connection, self.position_column, before=position, after=batch[-1].sequence)
+        if is_paused or any(_ends_a_turn(report) for _, report in reports):
+            self._event_store.wake()
 
-    async def _write(self, connection: AsyncConnection, reports: list[tuple[int, ExecutionReported]]) -> None:
+    async def _write(self, connection: AsyncConnection, reports: list[tuple[int, ExecutionReported]]) -> bool:
+        """Write what the reports say; returns whether a job was paused because of it."""
         # Of two alike the first one counts, as it does where they come in two batches.
         upwards = sorted(reports, key=lambda pair: (_rank(pair[1]), -pair[0]))
         newest = {report.facts.execution_id: _execution_row(sequence, report) for sequence, report in upwards}
@@ -91,13 +110,18 @@ class Projector:
                 [tried[key] for key in sorted(tried)],
             )
         await _erase_orders(connection, (report for _, report in reports))
+        failed = {report.facts.job_id for _, report in reports if report.phase in _FAILURES}
+        return bool(failed) and await pause_failing(self._event_store, connection, failed, self._clock())
+
+
+def _ends_a_turn(report: ExecutionReported) -> bool:
+    """Whether the next backfill of the job may go."""
+    return report.facts.kind is Kind.BACKFILL and report.phase in CLOSING_PHASES
 
 
 async def _erase_orders(connection: AsyncConnection, reports: Iterable[ExecutionReported]) -> None:
     ended = [
-        report.facts.execution_id
-        for report in reports
-        if report.phase in TERMINAL_PHASES and report.facts.kind is Kind.MANUAL
+        report.facts.execution_id for report in reports if report.phase in _ENDS.get(report.facts.kind, ())
     ]
     if ended:
         # It has run, so it was published, even where the relay could not note that.
@@ -121,13 +145,13 @@ def _execution_row(sequence: int, report: ExecutionReported) -> dict[str, Any]:
         "redrive": report.redrive,
         "attempt": report.attempt,
         "started_at": report.started_at,
-        "completed_at": report.at if report.phase in TERMINAL_PHASES else None,
+        "completed_at": report.at if report.phase in CLOSING_PHASES else None,
         "duration_seconds": report.duration_seconds,
         "response_status": report.response_status,
         "timed_out": report.timed_out,
         "error_message": report.error,
         "output": report.output,
-        "is_open": report.phase not in TERMINAL_PHASES,
+        "is_open": report.phase not in CLOSING_PHASES,
         "generation": report.generation,
         "report_seq": sequence,
     }

@@ -18,6 +18,7 @@ from services.gateway.bus_state import note_acknowledged
 from services.gateway.store.database import Database
 from services.gateway.store.event_store import stored_event
 from services.gateway.store.tables import events, runs
+from services.gateway.turns import give_turns
 from shared.bus import subjects
 from shared.bus.connect import Bus, Unpublished, WrongLastSequence
 from shared.bus.envelope import Outgoing, pack
@@ -28,7 +29,9 @@ from shared.errors import Transient
 from shared.events import RunTriggered, UnreadableEvent
 from shared.secretbox import SecretBox, UnknownKey
 
-BATCH = 500
+BATCH = 100
+AT_A_TIME = 32
+"""Aggregates that are being published: their events are read and packed while nothing else is done."""
 LOOK = 0.5  # seconds between looks when nothing wakes the relay: another gateway may have committed
 MAX_BACKOFF = 5.0  # seconds
 
@@ -47,7 +50,7 @@ _unpublished = (
 )
 _unpublished_runs = (
     select(runs)
-    .where(runs.c.published_seq.is_(None), runs.c.sealed_order.is_not(None))
+    .where(runs.c.published_seq.is_(None), runs.c.turn.is_(None), runs.c.sealed_order.is_not(None))
     .order_by(runs.c.requested_at)
     .limit(BATCH)
 )
@@ -71,6 +74,7 @@ class Relay:
         self._box = box
         self._clock = clock
         self.wake = asyncio.Event()
+        self._turns = asyncio.Semaphore(AT_A_TIME)
 
     async def run(self, generation: int) -> None:
         """Publish whatever is committed, for ever, while the fence holds the generation."""
@@ -116,8 +120,10 @@ class Relay:
                 raise failed
 
     async def drain_runs(self, generation: int) -> None:
-        """Publish the triggers of runs that people asked for until none is left."""
+        """Publish the triggers of runs that people asked for, and whose turn it is, until none is left."""
         while True:
+            if self._fence.holds(generation):
+                await give_turns(self._database)
             async with self._database.read() as connection:
                 rows = (await connection.execute(_unpublished_runs)).all()
             triggers = [(row, message) for row in rows if (message := self._manual_trigger(row, generation))]
@@ -162,7 +168,8 @@ class Relay:
         expected = chain[0].previous_seq or 0
         for row in chain:
             try:
-                expected = await self.publish_event(row, expected)
+                async with self._turns:
+                    expected = await self.publish_event(row, expected)
             except Transient as error:
                 return marks, error
             except UnreadableEvent as error:

@@ -4,8 +4,9 @@ There is one path for all of it. Nobody may work meanwhile: the fence is gone fi
 1. What is left of the old streams is read to its end.
 2. All streams and buckets are deleted and created together.
 3. Job states that the last checkpoint covers, then the marker of that place, then the changes that it does not cover.
-4. Unfinished executions: what may have been called is recorded `unknown`, and each is published to run again. Instants that
-   were decided after the last checkpoint are published as settled, so that nobody decides them twice.
+4. Unfinished executions: what may have been called is recorded `unknown`, and each is published to run again; what waits is
+   published as waiting. Instants that were decided after the last checkpoint are published as settled, so that nobody
+   decides them twice.
 5. The checkpoint, from `ledgered_until`; then the `seeded` marker, which reaches JOBS behind the jobs; then the fence.
 """
 
@@ -118,7 +119,8 @@ class Seeder:
     async def _covered_pages(self) -> AsyncIterator[Sequence[Row[Any]]]:
         newest = (
             select(func.max(events.c.position).label("position"))
-            .where(events.c.published_seq == 0)
+            # Alerts are news: whoever was told of one once need not read it again.
+            .where(events.c.published_seq == 0, events.c.aggregate != "alert")
             .group_by(events.c.aggregate_id)
             .subquery()
         )

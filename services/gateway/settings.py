@@ -31,6 +31,8 @@ class GatewaySettings(CommonSettings):
     default_github_owner: str | None = None
     """Owner of repositories that a job names without one."""
     scheduler_enabled: bool = True
+    metrics_token: SecretStr | None = None
+    """Who sends it may read the metrics; without it administrators may."""
 
     @field_validator("trusted_proxies")
     @classmethod

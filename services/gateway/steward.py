@@ -1,4 +1,4 @@
-"""What exactly one gateway does: look after the store, relay, keep the ledger, project the reports.
+"""What exactly one gateway does: look after the store, relay, keep the ledger, project the reports, audit and sweep.
 
 It runs for as long as this gateway holds the lease row and the bus connection stays the same; after any break it looks at
 the store again before anything else.
@@ -6,9 +6,12 @@ the store again before anything else.
 
 import asyncio
 import time
+from functools import partial
 
 import structlog
 
+from services.gateway.auditor import Auditor
+from services.gateway.background import keep_running
 from services.gateway.bus_state import BusState, PositionMoved, find_damage, load_bus_state
 from services.gateway.folding import Fold, absorb_to_end, follow
 from services.gateway.housekeeping import Housekeeping
@@ -17,6 +20,7 @@ from services.gateway.seeding import Seeder
 from services.gateway.settings import GatewaySettings
 from services.gateway.sql_lease import SqlLease
 from services.gateway.store.database import Database
+from services.gateway.sweeper import Sweeper
 from shared.bus import streams
 from shared.bus.connect import Bus
 from shared.bus.fence import read_generation
@@ -46,6 +50,8 @@ class Steward:
         relay: Relay,
         seeder: Seeder,
         housekeeping: Housekeeping,
+        auditor: Auditor,
+        sweeper: Sweeper,
         folds: list[Fold],
         settings: GatewaySettings,
         clock: Clock,
@@ -56,6 +62,8 @@ class Steward:
         self._relay = relay
         self._seeder = seeder
         self._housekeeping = housekeeping
+        self._auditor = auditor
+        self._sweeper = sweeper
         self._folds = folds
         self._settings = settings
         self._clock = clock
@@ -141,7 +149,13 @@ class Steward:
                     tasks.create_task(
                         follow(self._bus, fold, getattr(state, fold.position_column), generation)
                     )
-                tasks.create_task(self._housekeeping.run())
+                # What nobody foresaw in these must not stop what publishes and records.
+                for name, work in (
+                    ("housekeeping", self._housekeeping.run),
+                    ("audit", self._auditor.run),
+                    ("sweep", partial(self._sweeper.run, generation)),
+                ):
+                    tasks.create_task(keep_running(name, work))
                 tasks.create_task(self._watch(generation, disconnects))
         except* StoreChanged as changed:
             logger.warning("the store changed", action="steward", reason=str(changed.exceptions[0]))

@@ -1,6 +1,7 @@
 """Errors as v2 shows them: `{"error", "message", "details"?}`. One place maps a family of errors to its status."""
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -49,6 +50,8 @@ _MESSAGES = {
     "Not Found": "There is nothing at this path",
     "Method Not Allowed": "This path does not take this method",
 }
+_CHOICE = re.compile(r"\([a-z]+\)")
+"""Which of several models an input was taken for (`models.common.choice`): nothing that stands in the request."""
 _FIELD_NAMES = {"cron_expression": "cron expression", "pic_team": "PIC team", "timezone": "time zone"}
 _MEANING = {
     400: "The request does not validate, or contradicts a rule; nothing was changed.",
@@ -140,7 +143,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
         problem["type"] == "model_attributes_type" for problem in error.errors()
     ):
         return error_response(HTTPStatus.BAD_REQUEST, NOT_JSON, "Send JSON as Content-Type: application/json")
-    problems = [(_field(problem["loc"]), _reason(problem)) for problem in error.errors()]
+    problems = [(_field(problem), _reason(problem)) for problem in error.errors()]
     message = "; ".join(f"{field}: {reason}" if field else reason for field, reason in problems)
     details = {field: reason for field, reason in problems if field}
     return error_response(HTTPStatus.BAD_REQUEST, _title(error.errors()), message, details)
@@ -176,9 +179,15 @@ def _title(problems: Sequence[Mapping[str, Any]]) -> str:
     return INVALID_REQUEST
 
 
-def _field(place: tuple[Any, ...]) -> str:
+def _field(problem: Mapping[str, Any]) -> str:
     # The first part says where it stood (body, query); in malformed JSON the second one is a number of characters.
-    return ".".join(str(part) for part in place[1:]) if not _is_offset(place) else ""
+    place = problem["loc"]
+    if _is_offset(place):
+        return ""
+    is_named_by_caller = problem["type"] == "extra_forbidden"
+    *within, last = [str(part) for part in place[1:]] or [""]
+    parts = [part for part in within if not _CHOICE.fullmatch(part)]
+    return ".".join([*parts, last] if is_named_by_caller or not _CHOICE.fullmatch(last) else parts)
 
 
 def _is_offset(place: tuple[Any, ...]) -> bool:
@@ -196,7 +205,9 @@ def _reason(problem: Mapping[str, Any]) -> str:
             return "is not a known field"
         case "json_invalid":
             return f"The body is not valid JSON: {problem['ctx']['error']}"
-        case "model_attributes_type":
+        case "model_attributes_type" if problem["loc"] == ("body",):
             return "JSON body must be an object."
+        case "model_attributes_type":
+            return "must be an object"
         case _:
             return str(problem["msg"]).removeprefix("Value error, ")

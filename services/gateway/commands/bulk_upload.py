@@ -17,6 +17,7 @@ from services.gateway.commands.jobs import new_job
 from services.gateway.domain.actor import Actor
 from services.gateway.domain.csv_jobs import RowError
 from services.gateway.domain.job import CreateJob, JobCommand, JobState, UpdateJob, decide
+from services.gateway.domain.schedule_input import changed_schedule
 from services.gateway.domain.target import make_target, target_fields
 from services.gateway.gateway import Gateway
 from services.gateway.queries.taxonomy import Taxonomy, load_taxonomy
@@ -58,7 +59,7 @@ class UploadedJob(BaseModel):
     id: UUID
     name: str
     is_active: bool
-    cron_expression: str
+    cron_expression: str | None
     end_date: date | None
     pic_team: str | None
     category: str
@@ -201,7 +202,7 @@ class _Work:
         return {
             **given,
             **_slugs(given, before, taxonomy),
-            "schedule": before.schedule.model_copy(update=given["schedule"]),
+            "schedule": changed_schedule(before.schedule, given["schedule"], self._now),
             "target": make_target(target, self._gateway.settings.target_rules),
         }
 
@@ -229,7 +230,7 @@ def _uploaded(job: Job, *, is_new: bool) -> UploadedJob:
         id=job.id,
         name=job.name,
         is_active=job.is_active,
-        cron_expression=job.schedule.expression,
+        cron_expression=job.schedule.cron_expression,
         end_date=job.schedule.end_date,
         pic_team=job.pic_team,
         category=job.category,

@@ -35,7 +35,7 @@ async def keep_pausing(gateway: Gateway) -> None:
 
 
 async def pause_ended_jobs(gateway: Gateway) -> int:
-    """Pause up to `BATCH` active jobs whose last day is over; returns how many there were."""
+    """Pause up to `BATCH` active jobs whose last day is over; returns how many were paused."""
     now = gateway.clock()
     ended = (
         select(jobs.c.state)
@@ -55,11 +55,17 @@ async def pause_ended_jobs(gateway: Gateway) -> int:
     if changes:
         gateway.event_store.wake()
         logger.info("paused jobs whose last day is over", action="end_dates", jobs=len(changes))
-    return len(rows)
+    return len(changes)
 
 
 def _pause(row: Row[Any], context: Context) -> Sequence[Change]:
-    job = Job.model_validate(row.state)
+    try:
+        job = Job.model_validate(row.state)
+    except ValueError as error:
+        # A newer gateway has written it, and pauses it too.
+        job_id = str(row.state.get("id"))
+        logger.error("a job cannot be read", action="end_dates", job=job_id, error=type(error).__name__)
+        return []
     command = job_rules.UpdateJob(
         job_id=job.id,
         changes={"is_active": False},

@@ -2,13 +2,14 @@
 
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 from uuid import UUID, uuid4
 
 from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.gateway.commands.following import calendar_names, follow
 from services.gateway.commands.idempotency import AlreadyDone, Keyed, Outcome, claim
 from services.gateway.domain.actor import Actor
 from services.gateway.domain.job import (
@@ -20,15 +21,19 @@ from services.gateway.domain.job import (
     RestoreJob,
     UpdateJob,
 )
+from services.gateway.domain.schedule_input import changed_schedule, new_schedule
 from services.gateway.domain.target import TargetRules, make_target, target_fields
 from services.gateway.gateway import Gateway
+from services.gateway.queries.calendars import present_calendars
 from services.gateway.queries.history import job_as_created
 from services.gateway.queries.taxonomy import present_slugs, resolve_category, resolve_team
 from services.gateway.store.aggregates import JOBS
 from services.gateway.store.event_store import Context
 from services.gateway.store.tables import jobs
+from services.gateway.turns import JOB_DELETED, call_off
 from shared.domain.job import DEFAULT_ACCOUNT_ID, Job
 from shared.errors import PreconditionFailed
+from shared.events import ChangeReason
 
 Prepare: TypeAlias = Callable[[AsyncConnection, JobState], Awaitable[JobCommand]]
 
@@ -41,13 +46,16 @@ async def create_job(
     Raises the rules' violations (`InvalidJob`, `InvalidSchedule`, `DuplicateJobName`), and what `claim` raises.
     """
     now = gateway.clock()
+    names, fields = calendar_names(fields)
     job = new_job(gateway, fields, owner_id, now)
 
     async def prepare(connection: AsyncConnection, _state: JobState) -> JobCommand:
         if keyed is not None:
             await claim(gateway, connection, keyed, job.id, now)
         named = {"category": job.category, "pic_team": job.pic_team}
-        resolved = job.model_copy(update=await _resolved(connection, named, None))
+        slugs = await _resolved(connection, named, None)
+        schedule = await follow(connection, job.schedule, names)
+        resolved = job.model_copy(update={**slugs, "schedule": schedule})
         name_taken = await _is_name_taken(connection, job.name, job.id)
         return CreateJob(job=resolved, actor=actor, now=now, name_taken=name_taken)
 
@@ -65,12 +73,15 @@ async def create_job_once(
 
 
 def new_job(gateway: Gateway, fields: Mapping[str, Any], owner_id: UUID, now: datetime) -> Job:
-    """The job that the given fields mean, before its category and team are looked up; raises `InvalidJob`."""
+    """The job that the given fields mean, before its category, team and calendars are looked up.
+
+    Raises `InvalidJob` and `InvalidSchedule`.
+    """
     return Job.model_validate(
         {
             **fields,
             "target": make_target(fields.get("target", {}), gateway.settings.target_rules),
-            "schedule": {"timezone": gateway.settings.scheduler_timezone, **fields["schedule"]},
+            "schedule": new_schedule(fields["schedule"], gateway.settings.scheduler_timezone, now),
             "id": uuid4(),
             "owner_id": owner_id,
             "version": 1,
@@ -88,25 +99,30 @@ async def update_job(
     actor: Actor,
     *,
     versions: Collection[int] | None = None,
-    reason: Literal["ended"] | None = None,
+    reason: ChangeReason | None = None,
+    must_end: bool = False,
 ) -> Job:
     """Change the given fields of `Job`; a field that has fields of its own takes those that change.
 
-    `versions` are those that the caller means to change; None means any. Raises `JobNotFound`, `Forbidden`,
-    `PreconditionFailed` and the rules' violations.
+    `versions` are those that the caller means to change; None means any. With `must_end` it may not become one that runs
+    for ever. Raises `JobNotFound`, `Forbidden`, `PreconditionFailed` and the rules' violations.
     """
     now = gateway.clock()
+    names, fields = calendar_names(fields)
 
     async def prepare(connection: AsyncConnection, state: JobState) -> JobCommand:
-        before = _to_be_changed(state, job_id, actor, versions)
-        changes = _merged(before, fields, gateway.settings.target_rules)
+        before = to_be_changed(state, job_id, actor, versions)
+        changes = _merged(before, fields, gateway.settings.target_rules, now)
+        changes |= await _resolved(connection, changes, before)
+        schedule = await follow(connection, changes.get("schedule", before.schedule), names)
         return UpdateJob(
             job_id=job_id,
-            changes=changes | await _resolved(connection, changes, before),
+            changes={**changes, "schedule": schedule},
             actor=actor,
             now=now,
             name_taken="name" in fields and await _is_name_taken(connection, fields["name"], job_id),
             reason=reason,
+            must_end=must_end,
         )
 
     return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
@@ -119,9 +135,10 @@ async def delete_job(
     now = gateway.clock()
     name = ""
 
-    async def prepare(_connection: AsyncConnection, state: JobState) -> JobCommand:
+    async def prepare(connection: AsyncConnection, state: JobState) -> JobCommand:
         nonlocal name
-        name = _to_be_changed(state, job_id, actor, versions).name
+        name = to_be_changed(state, job_id, actor, versions).name
+        await call_off(connection, job_id, JOB_DELETED, now)
         return DeleteJob(job_id=job_id, actor=actor, now=now)
 
     await _execute(gateway, job_id, prepare, actor, now)
@@ -143,6 +160,7 @@ async def restore_job(gateway: Gateway, job_id: UUID, actor: Actor) -> Job:
             now=now,
             name_taken=gone is not None and await _is_name_taken(connection, gone.name, job_id),
             slugs=await present_slugs(connection, gone, state.version) if gone is not None else {},
+            calendars=await present_calendars(connection, _followed(gone)) if gone is not None else (),
         )
 
     return _existing(await _execute(gateway, job_id, prepare, actor, now), job_id)
@@ -153,7 +171,7 @@ async def _execute(gateway: Gateway, job_id: UUID, prepare: Prepare, actor: Acto
     return await gateway.event_store.execute(JOBS, job_id, prepare, context)
 
 
-def _to_be_changed(state: JobState, job_id: UUID, actor: Actor, versions: Collection[int] | None) -> Job:
+def to_be_changed(state: JobState, job_id: UUID, actor: Actor, versions: Collection[int] | None) -> Job:
     """The job, if it is there, the caller may change it, and it is what they take it for."""
     job = _existing(state, job_id)
     actor.must_be_allowed_to_change(job.owner_id)
@@ -162,13 +180,15 @@ def _to_be_changed(state: JobState, job_id: UUID, actor: Actor, versions: Collec
     return job
 
 
-def _merged(job: Job, fields: Mapping[str, Any], rules: TargetRules) -> dict[str, Any]:
+def _merged(job: Job, fields: Mapping[str, Any], rules: TargetRules, now: datetime) -> dict[str, Any]:
     """The new values of the fields that are given; what has fields of its own takes those that change."""
     changes: dict[str, Any] = {}
     for name, given in fields.items():
         before = getattr(job, name)
         if name == "target":
             changes[name] = make_target({**target_fields(before), **given}, rules)
+        elif name == "schedule":
+            changes[name] = changed_schedule(job.schedule, given, now)
         elif isinstance(before, BaseModel):
             changes[name] = before.model_copy(update=given)
         else:
@@ -186,6 +206,10 @@ async def _resolved(
         if text is not None and (before is None or text != getattr(before, field)):
             slugs[field] = await resolve(connection, text)
     return slugs
+
+
+def _followed(job: Job) -> list[UUID]:
+    return [use.calendar_id for use in job.schedule.calendars]
 
 
 async def _is_name_taken(connection: AsyncConnection, name: str, job_id: UUID) -> bool:

@@ -73,7 +73,7 @@ async def delete_notification(gateway: Gateway, notification_id: UUID, user_id: 
 async def delete_read(gateway: Gateway, user_id: UUID, period: Period) -> int:
     """Throw away all that the user has read and that came in the period; returns how many there were."""
     now = gateway.clock()
-    read = update(notifications).where(*in_inbox(user_id, period), notifications.c.is_read.is_(True))
+    read = update(notifications).where(*in_inbox(user_id, period), notifications.c.is_read)
     async with gateway.database.write() as connection:
         done = await connection.execute(read.values(_erased(now)))
         await _forget_old(connection, now)

@@ -51,15 +51,15 @@ async def run_now(
         async with gateway.database.write() as connection:
             if keyed is not None:
                 await claim(gateway, connection, keyed, execution_id, now)
-            job = await _load(connection, job_id)
+            job = await load_job(connection, job_id)
             actor.must_be_allowed_to_change(job.owner_id)
             _must_not_have_ended(job, now)
             own = run_overrides(job.target, overrides, gateway.settings.target_rules)
             facts = RunFacts.of(job, execution_id, Kind.MANUAL, now)
-            order = _work_order(gateway, job, facts, own, await _generation(connection))
+            order = work_order(gateway, job, facts, own, await present_generation(connection))
             row = queued_columns(order.facts, order.redrive, order.generation)
             await connection.execute(executions.insert().values(row))
-            await connection.execute(runs.insert().values(_outbox_row(gateway, order, requested_by, now)))
+            await connection.execute(runs.insert().values(outbox_row(gateway, order, requested_by, now)))
     except JobExpired:
         with suppress(PreconditionFailed, JobNotFound):  # somebody changed it meanwhile
             paused = {"is_active": False}
@@ -98,7 +98,8 @@ async def _execution(gateway: Gateway, execution_id: UUID) -> dict[str, Any]:
     return row._asdict()
 
 
-async def _load(connection: AsyncConnection, job_id: UUID) -> Job:
+async def load_job(connection: AsyncConnection, job_id: UUID) -> Job:
+    """The job as it is; raises `JobNotFound`."""
     state = await connection.scalar(select(jobs.c.state).where(jobs.c.id == job_id))
     if state is None:
         raise JobNotFound(job_id)
@@ -110,14 +111,15 @@ def _must_not_have_ended(job: Job, now: datetime) -> None:
         raise JobExpired("The job's end_date has passed; give it a later one to run it.")
 
 
-async def _generation(connection: AsyncConnection) -> int:
+async def present_generation(connection: AsyncConnection) -> int:
     """The store's generation; before the first one the relay fills in its own when it publishes."""
     return await connection.scalar(select(bus_state.c.generation)) or 0
 
 
-def _work_order(
+def work_order(
     gateway: Gateway, job: Job, facts: RunFacts, own: RunOverrides | None, generation: int
 ) -> RunTriggered:
+    """The order to run the job with what the run has of its own; raises `OrderTooLarge`."""
     order = RunTriggered.of(job, facts, generation)
     if own is not None:
         sealed = seal_overrides(gateway.box, facts.execution_id, own)
@@ -127,7 +129,8 @@ def _work_order(
     return order
 
 
-def _outbox_row(gateway: Gateway, order: RunTriggered, requested_by: UUID, now: datetime) -> dict[str, Any]:
+def outbox_row(gateway: Gateway, order: RunTriggered, requested_by: UUID, now: datetime) -> dict[str, Any]:
+    """The order as it waits to be published."""
     return {
         "execution_id": order.facts.execution_id,
         "job_id": order.facts.job_id,

@@ -1,9 +1,10 @@
-"""Commands on teams. A renamed one takes its jobs along, in one transaction."""
+"""Commands on teams. A renamed one takes its jobs and its calendars along, in one transaction."""
 
 from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from services.gateway.commands.calendars import move_calendars
 from services.gateway.commands.slugs import hold, is_slug_taken, move_jobs
 from services.gateway.domain.actor import Actor
 from services.gateway.domain.slug import new_slug, slugify
@@ -86,6 +87,7 @@ async def update_team(
         for event in decide(command, state):
             if isinstance(event, TeamUpdated) and event.team.slug != event.before.slug:
                 slugs = event.before.slug, event.team.slug
+                await move_calendars(gateway.event_store, connection, slugs, context)
                 moved = await move_jobs(gateway.event_store, connection, "pic_team", slugs, context)
         return command
 

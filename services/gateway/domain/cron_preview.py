@@ -1,37 +1,15 @@
-"""What a schedule will do: its next runs, and those around the next change of the zone's clock."""
+"""What a cron expression will do: its next runs, and those around the next change of the zone's clock."""
 
-from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
 from zoneinfo import ZoneInfo
 
-from shared.domain.cron import parse
-from shared.domain.schedule import (
-    ClockChange,
-    CronSchedule,
-    InvalidSchedule,
-    check,
-    fires_between,
-    next_clock_change,
-)
+from services.gateway.domain.clock_preview import ChangePreview, preview_next_change
+from shared.domain.schedule import CronSchedule, InvalidSchedule, check, check_classic, fires_between
 
 HORIZON = timedelta(days=366 * 100)
 """How far a preview looks: of 29 February on a Monday, a hundred runs would be 2,800 years."""
-AROUND = timedelta(days=2)
-RUNS_BEFORE = 2
-RUNS_AFTER = 3
-
-_TICK = timedelta(microseconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ChangePreview:
-    """A change of the clock, in words, and the runs around it."""
-
-    at: datetime
-    description: str
-    runs_around: list[datetime]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +21,9 @@ class CronPreview:
 
 
 def problem_of(schedule: CronSchedule, now: datetime) -> InvalidSchedule | None:
-    """Why the schedule cannot be kept; None if it can."""
+    """Why the expression cannot be kept, of which five fields are wanted; None if it can."""
     try:
-        check(schedule, now)
+        _check(schedule, now)
     except InvalidSchedule as problem:
         return problem
     return None
@@ -53,37 +31,15 @@ def problem_of(schedule: CronSchedule, now: datetime) -> InvalidSchedule | None:
 
 def preview(schedule: CronSchedule, count: int, now: datetime) -> CronPreview:
     """The first `count` runs after `now`; raises `InvalidSchedule`."""
-    check(schedule, now)
+    _check(schedule, now)
     zone = ZoneInfo(schedule.timezone)
     runs = islice(fires_between(schedule, now, now + HORIZON), count)
-    change = next_clock_change(schedule.timezone, now)
     return CronPreview(
         next_runs=[run.astimezone(zone) for run in runs],
-        change=_change_preview(schedule, change, zone) if change is not None else None,
+        change=preview_next_change(schedule, now),
     )
 
 
-def _change_preview(schedule: CronSchedule, change: ClockChange, zone: ZoneInfo) -> ChangePreview:
-    before = fires_between(schedule, change.at - AROUND, change.at - _TICK)
-    after = fires_between(schedule, change.at - _TICK, change.at + AROUND)
-    around = [*deque(before, maxlen=RUNS_BEFORE), *islice(after, RUNS_AFTER)]
-    return ChangePreview(
-        at=change.at.astimezone(zone),
-        description=f"{_change_in_words(change)} {_effect_in_words(schedule, change)}",
-        runs_around=[run.astimezone(zone) for run in around],
-    )
-
-
-def _change_in_words(change: ClockChange) -> str:
-    old, new = ((change.at + offset).strftime("%H:%M") for offset in (change.before, change.after))
-    day = (change.at + change.before).date()
-    direction = "forward" if change.is_forward else "back"
-    return f"On {day} the clock goes {direction} from {old} to {new}."
-
-
-def _effect_in_words(schedule: CronSchedule, change: ClockChange) -> str:
-    if parse(schedule.expression).wildcard or change.is_correction:
-        return "The runs follow the new time at once."
-    if change.is_forward:
-        return "A run in the time that is skipped happens once, right after the change."
-    return "A run in the time that is repeated happens once."
+def _check(schedule: CronSchedule, now: datetime) -> None:
+    check_classic(schedule.expression)
+    check(schedule, now)

@@ -3,18 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, Literal, TypeAlias, assert_never
+from typing import Any, TypeAlias, assert_never
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from services.gateway.domain.actor import Actor
 from services.gateway.domain.metadata import is_same, metadata_problem
 from shared.domain.job import MAX_TIMEOUT_SECONDS, Job
-from shared.domain.schedule import check
+from shared.domain.schedule import CalendarUse, InvalidSchedule, OneShotSchedule, check
 from shared.errors import Conflict, NotFound, RuleViolation
-from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobRestored, JobUpdated
+from shared.events import ChangeReason, DomainEvent, JobCreated, JobDeleted, JobEvent, JobRestored, JobUpdated
 
 MAX_NAME_LENGTH = 255
+MAX_MISFIRE_GRACE_SECONDS = 7 * 24 * 3600
+MAX_INSTANCES = 100
+MAX_FAILURES = 1000
+"""In a row, before a job is paused."""
 EMPTY_NAME = "Job name cannot be empty"
 
 
@@ -48,8 +52,10 @@ class UpdateJob:
     actor: Actor
     now: datetime
     name_taken: bool
-    reason: Literal["ended"] | None = None
+    reason: ChangeReason | None = None
     """Why the system changes it by itself."""
+    must_end: bool = False
+    """Whether it may not become one that runs for ever."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,7 +69,7 @@ class DeleteJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RestoreJob:
-    """Bring a deleted job back as it was; the last two are facts read in the same transaction."""
+    """Bring a deleted job back as it was; the last three are facts read in the same transaction."""
 
     job_id: UUID
     actor: Actor
@@ -71,6 +77,8 @@ class RestoreJob:
     name_taken: bool
     slugs: Mapping[str, str]
     """Those that its category and its team have by now."""
+    calendars: tuple[CalendarUse, ...] = ()
+    """What is left by now of the calendars that it followed."""
 
 
 JobCommand: TypeAlias = CreateJob | UpdateJob | DeleteJob | RestoreJob
@@ -147,7 +155,8 @@ def _create(command: CreateJob, state: JobState) -> list[DomainEvent]:
     job = job.model_copy(update={"created_at": command.now})
     if command.name_taken:
         raise DuplicateJobName(job.name)
-    _check(job, command.now)
+    _check(job)
+    check(job.schedule, command.now)
     _check_end_date(job.schedule.end_date, job.schedule.timezone, command.now)
     return [JobCreated(job=job)]
 
@@ -164,7 +173,12 @@ def _update(command: UpdateJob, state: JobState) -> list[DomainEvent]:
         raise DuplicateJobName(changed.name)
     # What ends need not be what may be written today: one such job would keep all others from being paused.
     if command.reason is None:
-        _check(changed, command.now)
+        _check(changed)
+        # A schedule whose time is over may stay, but nobody can choose it any more.
+        if changed.schedule != before.schedule or (changed.is_active and not before.is_active):
+            check(changed.schedule, command.now)
+    if command.must_end and _runs_for_ever(changed) and not _runs_for_ever(before):
+        raise InvalidJob("end_date may be null only where a job runs once", title="Invalid end_date")
     if changed.schedule.end_date != before.schedule.end_date:
         _check_end_date(changed.schedule.end_date, changed.schedule.timezone, command.now)
     if changed.is_active and not before.is_active and has_ended(changed, command.now):
@@ -189,10 +203,11 @@ def _restore(command: RestoreJob, state: JobState) -> list[DomainEvent]:
         raise NotDeleted("The job is there; only a deleted one can be restored.")
     if command.name_taken:
         raise DuplicateJobName(state.deleted.name)
-    is_active = state.deleted.is_active and not has_ended(state.deleted, command.now)
-    changes = {**command.slugs, "is_active": is_active}
-    job = _next_version(state.deleted.model_copy(update=changes), state, command.now)
-    _check(job, command.now)
+    schedule = state.deleted.schedule.model_copy(update={"calendars": command.calendars})
+    back = state.deleted.model_copy(update={**command.slugs, "schedule": schedule})
+    is_active = back.is_active and _may_run(back, command.now)
+    job = _next_version(back.model_copy(update={"is_active": is_active}), state, command.now)
+    _check(job)
     return [JobRestored(job=job)]
 
 
@@ -213,7 +228,20 @@ def _without_idle_addresses(job: Job) -> Job:
     return job.model_copy(update={"notifications": job.notifications.model_copy(update={"emails": ()})})
 
 
-def _check(job: Job, now: datetime) -> None:
+def _may_run(job: Job, now: datetime) -> bool:
+    """Whether there is anything left that it could be enabled for."""
+    try:
+        check(job.schedule, now)
+    except InvalidSchedule:
+        return False
+    return not has_ended(job, now)
+
+
+def _runs_for_ever(job: Job) -> bool:
+    return job.schedule.end_date is None and not isinstance(job.schedule, OneShotSchedule)
+
+
+def _check(job: Job) -> None:
     if not job.name.strip():
         raise InvalidJob("name must not be empty", title=EMPTY_NAME)
     if len(job.name) > MAX_NAME_LENGTH:
@@ -222,9 +250,17 @@ def _check(job: Job, now: datetime) -> None:
         raise InvalidJob(
             f"timeout_seconds must be from 1 to {MAX_TIMEOUT_SECONDS:.0f}", title="Invalid timeout"
         )
+    _check_range("misfire_grace_seconds", job.misfire_grace_seconds, 0, MAX_MISFIRE_GRACE_SECONDS)
+    _check_range("max_instances", job.max_instances, 1, MAX_INSTANCES)
+    if job.pause_after_failures is not None:
+        _check_range("pause_after_failures", job.pause_after_failures, 1, MAX_FAILURES)
     if (problem := metadata_problem(job.metadata)) is not None:
         raise InvalidJob(f"metadata {problem}", title="Invalid metadata")
-    check(job.schedule, now)
+
+
+def _check_range(field: str, value: int, low: int, high: int) -> None:
+    if not low <= value <= high:
+        raise InvalidJob(f"{field} must be from {low} to {high}", title=f"Invalid {field}")
 
 
 def _check_end_date(end_date: date | None, zone: str, now: datetime) -> None:

@@ -1,5 +1,7 @@
-"""Who changed a job, when, and from what to what: its events, which outlive it."""
+"""Who changed a thing, when, and from what to what: its events, which outlive it."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,50 +15,53 @@ from services.gateway.store.database import Database
 from services.gateway.store.event_store import stored_event
 from services.gateway.store.tables import events, users
 from shared.domain.job import Job
-from shared.events import JobCreated, JobEvent
+from shared.events import DomainEvent, JobCreated
 
 SYSTEM_NAME = "system"
 _USER_PREFIX = "user:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobChange:
-    """One change of a job. Before its creation and after its deletion there is no state."""
+class Recorded:
+    """One event of a thing, and who caused it."""
 
     version: int
     type: str
     at: datetime
     actor_id: UUID | None
     actor_name: str
-    before: Job | None
-    after: Job | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class JobHistory:
-    """Some of a job's changes, newest first, and how many there are."""
-
-    total: int
-    changes: list[JobChange]
+    event: DomainEvent
 
 
 async def job_history(
     database: Database, job_id: UUID, *, limit: int, before_version: int | None
-) -> JobHistory:
-    """The changes of a job that is there or was deleted; raises `JobNotFound` when there never was one."""
-    of_job = (events.c.aggregate_id == job_id, events.c.aggregate == JOBS.name)
-    newest_first = select(events).where(*of_job).order_by(events.c.version.desc()).limit(limit)
+) -> tuple[int, Sequence[Recorded]]:
+    """How many changes there are of a job that is there or was deleted, and some of them, newest first.
+
+    Raises `JobNotFound` when there never was one.
+    """
+    total, changes = await recorded(database, JOBS.name, job_id, limit=limit, before_version=before_version)
+    if not total:
+        raise JobNotFound(job_id)
+    return total, changes
+
+
+async def recorded(
+    database: Database, aggregate: str, aggregate_id: UUID, *, limit: int, before_version: int | None
+) -> tuple[int, Sequence[Recorded]]:
+    """How many events of a thing there are, and some of them, newest first."""
+    of_thing = (events.c.aggregate_id == aggregate_id, events.c.aggregate == aggregate)
+    newest_first = select(events).where(*of_thing).order_by(events.c.version.desc()).limit(limit)
     if before_version is not None:
         newest_first = newest_first.where(events.c.version < before_version)
     async with database.read() as connection:
-        total = await connection.scalar(select(func.count()).select_from(events).where(*of_job))
+        total = await connection.scalar(select(func.count()).select_from(events).where(*of_thing)) or 0
         rows = (await connection.execute(newest_first)).all()
         actors = {actor_id for row in rows if (actor_id := _actor_id(row)) is not None}
         named = await connection.execute(select(users.c.id, users.c.username).where(users.c.id.in_(actors)))
         names: dict[UUID, str] = {row.id: row.username for row in named}
-    if not total:
-        raise JobNotFound(job_id)
-    return JobHistory(total=total, changes=[_change(row, names) for row in rows])
+    # A job carries its calendars: some hundred changes of it are a lot to read.
+    return total, await asyncio.to_thread(_all_recorded, rows, names)
 
 
 async def job_as_created(database: Database, job_id: UUID) -> Job:
@@ -72,19 +77,21 @@ async def job_as_created(database: Database, job_id: UUID) -> Job:
     return event.job
 
 
-def _change(row: Row[Any], names: dict[UUID, str]) -> JobChange:
-    event = stored_event(row)
+def _all_recorded(rows: Sequence[Row[Any]], names: dict[UUID, str]) -> list[Recorded]:
+    return [_recorded(row, names) for row in rows]
+
+
+def _recorded(row: Row[Any], names: dict[UUID, str]) -> Recorded:
     actor_id = _actor_id(row)
     # A user who is gone is still told apart from others.
     name = names.get(actor_id, str(actor_id)) if actor_id is not None else SYSTEM_NAME
-    return JobChange(
+    return Recorded(
         version=row.version,
         type=row.type,
         at=row.recorded_at,
         actor_id=actor_id,
         actor_name=name,
-        before=event.before if isinstance(event, JobEvent) else None,
-        after=event.job if isinstance(event, JobEvent) else None,
+        event=stored_event(row),
     )
 
 

@@ -1,5 +1,7 @@
 """Reading jobs: the row, and when its newest run started."""
 
+import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -90,12 +92,12 @@ async def list_jobs(database: Database, wanted: JobFilter, page: Page | None) ->
     if page is not None:
         listed = listed.limit(page.size).offset((page.number - 1) * page.size)
     async with database.read() as connection:
-        found = [_view(row) for row in await connection.execute(listed)]
-        total = len(found)
+        rows = (await connection.execute(listed)).all()
+        total = len(rows)
         if page is not None:
             counted = select(func.count()).select_from(jobs).where(*conditions)
             total = await connection.scalar(counted) or 0
-    return JobList(jobs=found, total=total)
+    return JobList(jobs=await asyncio.to_thread(_views, rows), total=total)
 
 
 async def get_job(database: Database, job_id: UUID) -> JobView:
@@ -131,6 +133,10 @@ def _last_started() -> ColumnElement[datetime | None]:
         .subquery()
     )
     return select(func.max(newest.c.started_at, type_=executions.c.started_at.type)).scalar_subquery()
+
+
+def _views(rows: Sequence[Row[Any]]) -> list[JobView]:
+    return [_view(row) for row in rows]
 
 
 def _view(row: Row[Any]) -> JobView:

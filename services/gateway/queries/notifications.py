@@ -31,7 +31,7 @@ def in_inbox(user_id: UUID, period: Period) -> list[ColumnElement[bool]]:
 
 def is_unread() -> ColumnElement[bool]:
     """As the index of unread ones says it."""
-    return notifications.c.is_read.is_(False)
+    return ~notifications.c.is_read
 
 
 async def list_notifications(

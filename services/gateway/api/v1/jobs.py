@@ -6,9 +6,12 @@ from pydantic import ConfigDict, Field
 from services.gateway.api.dependencies import JobId, ThisGateway
 from services.gateway.api.headers import Retrying, Versions
 from services.gateway.api.permissions import Editor
-from services.gateway.api.v2.fields import EndDate, TaxonomyName
+from services.gateway.api.v2.fields import CronExpression, EndDate, TaxonomyName
 from services.gateway.api.v2.jobs import CREATE_ERRORS, UPDATE_ERRORS, changed, created
-from services.gateway.api.v2.models.jobs import JobChangedAnswer, JobChanges, JobFields
+from services.gateway.api.v2.models.common import not_given
+from services.gateway.api.v2.models.job_changes import ONLY_V2, JobChanges
+from services.gateway.api.v2.models.jobs import JobChangedAnswer
+from services.gateway.api.v2.models.new_jobs import JobFields
 from services.gateway.commands.jobs import update_job as change_job
 
 router = APIRouter(prefix="/jobs", tags=["Jobs"])
@@ -29,6 +32,7 @@ class JobCreateV1(JobFields):
         }
     )
 
+    cron_expression: CronExpression
     end_date: EndDate | None = None
     pic_team: TaxonomyName | None = Field(
         default=None, description="The team in charge: its slug or its name."
@@ -42,6 +46,11 @@ class JobUpdateV1(JobChanges):
         json_schema_extra={"examples": [{"cron_expression": "*/15 * * * *"}, {"end_date": None}]}
     )
 
+    fixed = JobChanges.fixed | ONLY_V2
+
+    cron_expression: CronExpression | None = Field(
+        default_factory=not_given, description="Five fields; null only where the job has none."
+    )
     end_date: EndDate | None = None
     pic_team: TaxonomyName | None = Field(default=None, description="The team in charge.")
 

@@ -18,7 +18,8 @@ from services.gateway.api.v2.models.bulk_upload import (
     UploadedJobView,
     UploadStats,
 )
-from services.gateway.api.v2.models.jobs import JobCreate, JobUpdate
+from services.gateway.api.v2.models.job_changes import JobUpdate
+from services.gateway.api.v2.models.new_jobs import JobCreate
 from services.gateway.commands.bulk_upload import Upload, UploadOptions, UploadRow, upload_jobs
 from services.gateway.commands.idempotency import canonical
 from services.gateway.domain.csv_jobs import JobRow, RowError, read_jobs

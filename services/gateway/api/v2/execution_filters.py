@@ -27,7 +27,7 @@ def _statuses(
         str | None,
         Query(
             description=f"One of {', '.join(_WORDS)}; several are separated by commas. `running` is all that has not "
-            "ended, `failed` includes `dead_letter`.",
+            "ended, also what waits for its turn; `failed` includes `dead_letter` and `lost`.",
         ),
     ] = None,
 ) -> frozenset[Status]:

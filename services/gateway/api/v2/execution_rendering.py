@@ -88,6 +88,8 @@ def _execution(row: Mapping[str, Any]) -> dict[str, Any]:
         "planned_at": row.get("planned_at"),
         "planned_to": row.get("planned_to"),
         "planned_count": row.get("planned_count", 1),
+        "not_before": row.get("not_before"),
+        "backfills": row.get("backfills"),
         "queued_at": row["queued_at"],
         "attempt": row.get("attempt", 0),
         "job_version": row["job_version"],

@@ -1,26 +1,34 @@
 """The fields of a job as v2 takes them: what their text may look like. What they mean together is for the rules."""
 
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated, Any, TypeAlias
 
 from pydantic import AfterValidator, BeforeValidator, Field, StringConstraints, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from services.gateway.domain.address import email_address
-from services.gateway.domain.job import EMPTY_NAME, MAX_NAME_LENGTH
+from services.gateway.domain.job import (
+    EMPTY_NAME,
+    MAX_FAILURES,
+    MAX_INSTANCES,
+    MAX_MISFIRE_GRACE_SECONDS,
+    MAX_NAME_LENGTH,
+)
 from services.gateway.domain.metadata import metadata_problem
 from services.gateway.domain.target import MAX_URL_LENGTH
-from shared.domain.cron import MAX_LENGTH as MAX_CRON_LENGTH
 from shared.domain.job import MAX_TIMEOUT_SECONDS
+from shared.domain.schedule import EPOCH, LAST_YEAR, MAX_CRON_LENGTH
 
 MAX_EMAILS = 50
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(:\d{2}(\.0+)?)?(Z|[+-]\d{2}:\d{2}(:\d{2})?)?", re.ASCII)
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """The text; raises ValueError if it is more than a line."""
     # A job's name ends up in mail headers and in chats; PostgreSQL takes no NUL at all.
     if _CONTROL.search(text):
         raise ValueError("must not contain line breaks or control characters")
@@ -36,10 +44,27 @@ def _day(value: object) -> date:
         raise ValueError("is not a day of the calendar") from error
 
 
+def in_time(moment: datetime) -> datetime:
+    """The moment; raises ValueError where nothing is planned any more, or was yet."""
+    if not EPOCH.year <= moment.year <= LAST_YEAR:
+        raise ValueError(f"must be in the years {EPOCH.year} to {LAST_YEAR}")
+    return moment
+
+
+def _moment(value: object) -> datetime:
+    if not isinstance(value, str) or not _MOMENT.fullmatch(value):
+        raise ValueError("must be a whole second like 2026-12-01T09:00:00, or with an offset at its end")
+    try:
+        moment = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise ValueError("is not a time of the calendar") from error
+    return in_time(moment)
+
+
 def _named(name: str) -> str:
     if not name:
         raise PydanticCustomError("empty_name", "must not be empty", {"title": EMPTY_NAME})
-    return _one_line(name)
+    return one_line(name)
 
 
 def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -48,7 +73,7 @@ def _storable(metadata: dict[str, Any]) -> dict[str, Any]:
     return metadata
 
 
-OneLine: TypeAlias = Annotated[str, AfterValidator(_one_line)]
+OneLine: TypeAlias = Annotated[str, AfterValidator(one_line)]
 JobName: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, max_length=MAX_NAME_LENGTH),
@@ -63,8 +88,13 @@ CronExpression: TypeAlias = Annotated[
 EndDate: TypeAlias = Annotated[
     date,
     BeforeValidator(_day),
-    WithJsonSchema({"type": "string", "format": "date"}),
-    Field(description="The last day that still runs, in the job's time zone; today or later."),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "format": "date",
+            "description": "The last day that still runs, in the job's time zone; today or later.",
+        }
+    ),
 ]
 TargetUrl: TypeAlias = Annotated[
     str,
@@ -97,10 +127,40 @@ TimeoutSeconds: TypeAlias = Annotated[
     ),
 ]
 GitHubName: TypeAlias = Annotated[
-    str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(_one_line)
+    str, StringConstraints(strip_whitespace=True, max_length=255), AfterValidator(one_line)
 ]
 TaxonomyName: TypeAlias = Annotated[
     str,
     StringConstraints(strip_whitespace=True, min_length=1, max_length=255),
-    AfterValidator(_one_line),
+    AfterValidator(one_line),
+]
+Moment: TypeAlias = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema(
+        {"type": "string", "examples": ["2026-12-01T09:00:00", "2026-12-01T09:00:00+09:00"]},
+    ),
+]
+"""An instant, or a local time whose zone the schedule knows."""
+MisfireGraceSeconds: TypeAlias = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=0,
+        le=MAX_MISFIRE_GRACE_SECONDS,
+        description="How late a planned run may still begin after an outage.",
+    ),
+]
+MaxInstances: TypeAlias = Annotated[
+    int,
+    Field(
+        strict=True,
+        ge=1,
+        le=MAX_INSTANCES,
+        description="How many planned runs may be unfinished at a time.",
+    ),
+]
+PauseAfterFailures: TypeAlias = Annotated[
+    Annotated[int, Field(strict=True, ge=1, le=MAX_FAILURES)] | None,
+    Field(description="After so many failures in a row the job is paused; null: never."),
 ]

@@ -1,39 +1,42 @@
 """Jobs, what happened to them, and asking for a run."""
 
+import asyncio
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Annotated
 from uuid import uuid4
 
-from fastapi import APIRouter, Body, Query, Response, status
+from fastapi import APIRouter, Body, Response, status
 
 from services.gateway.api.dependencies import JobId, ThisGateway
 from services.gateway.api.errors import error_responses
 from services.gateway.api.headers import Retry, Retrying, Versions, set_version
 from services.gateway.api.permissions import AnyRole, Caller, Editor
 from services.gateway.api.v2.execution_rendering import execution_view
+from services.gateway.api.v2.history import MAX_HISTORY, BeforeVersion, HistoryLimit
 from services.gateway.api.v2.job_filters import InJobFilter, InPage
 from services.gateway.api.v2.models.executions import TriggeredAnswer
-from services.gateway.api.v2.models.history import HistoryAnswer
+from services.gateway.api.v2.models.history import HistoryAnswer, HistoryEntry
+from services.gateway.api.v2.models.job_changes import JobUpdate
 from services.gateway.api.v2.models.jobs import (
     JobAnswer,
     JobChangedAnswer,
-    JobCreate,
     JobDeletedAnswer,
-    JobFields,
     JobReference,
     JobsAnswer,
     JobsPage,
-    JobUpdate,
+    JobView,
 )
+from services.gateway.api.v2.models.new_jobs import JobCreate, JobFields
 from services.gateway.api.v2.models.runs import RunRequest
-from services.gateway.api.v2.rendering import history_entry, job_view, jobs_page
+from services.gateway.api.v2.rendering import job_history_entry, job_view, jobs_page
 from services.gateway.commands import jobs as commands
 from services.gateway.commands.runs import run_once
 from services.gateway.gateway import Gateway
 from services.gateway.queries import jobs as queries
-from services.gateway.queries.history import job_history
+from services.gateway.queries.history import Recorded, job_history
 from shared.domain.job import Job
 
-MAX_HISTORY = 200
 CREATE_ERRORS = error_responses(400, 401, 403, 409, 413)
 UPDATE_ERRORS = error_responses(400, 401, 403, 404, 409, 412, 413)
 
@@ -55,7 +58,7 @@ async def list_jobs(
 ) -> JobsPage | JobsAnswer:
     """Jobs, newest first if not asked otherwise; all of them, or a page where one is asked for."""
     found = await queries.list_jobs(gateway.database, wanted, page)
-    jobs = [job_view(one.job, one.last_execution_at, gateway.clock()) for one in found.jobs]
+    jobs = await asyncio.to_thread(_job_views, found.jobs, gateway.clock())
     return jobs_page(jobs, found.total, page) if page is not None else JobsAnswer(count=len(jobs), jobs=jobs)
 
 
@@ -77,7 +80,9 @@ async def update_job(
     response: Response,
 ) -> JobChangedAnswer:
     """Change the given fields of a job; users may change their own jobs only."""
-    job = await commands.update_job(gateway, job_id, body.fields(), caller.actor, versions=versions)
+    job = await commands.update_job(
+        gateway, job_id, body.fields(), caller.actor, versions=versions, must_end=True
+    )
     return await changed(gateway, job, "Job updated successfully", response)
 
 
@@ -126,18 +131,23 @@ async def get_job_history(
     gateway: ThisGateway,
     _caller: AnyRole,
     job_id: JobId,
-    limit: Annotated[int, Query(ge=1, description=f"At most {MAX_HISTORY}.")] = 50,
-    before_version: Annotated[
-        int | None, Query(ge=1, le=2**31 - 1, description="Only changes before this version: the next page.")
-    ] = None,
+    limit: HistoryLimit = 50,
+    before_version: BeforeVersion = None,
 ) -> HistoryAnswer:
     """Who changed a job, when, and from what to what; newest first, also for deleted jobs."""
-    found = await job_history(
+    total, changes = await job_history(
         gateway.database, job_id, limit=min(limit, MAX_HISTORY), before_version=before_version
     )
-    return HistoryAnswer(
-        job_id=job_id, total=found.total, history=[history_entry(change) for change in found.changes]
-    )
+    history = await asyncio.to_thread(_history_entries, changes)
+    return HistoryAnswer(job_id=job_id, total=total, history=history)
+
+
+def _job_views(found: Sequence[queries.JobView], now: datetime) -> list[JobView]:
+    return [job_view(one.job, one.last_execution_at, now) for one in found]
+
+
+def _history_entries(changes: Sequence[Recorded]) -> list[HistoryEntry]:
+    return [job_history_entry(change) for change in changes]
 
 
 async def created(gateway: Gateway, caller: Caller, body: JobFields, retry: Retry) -> JobChangedAnswer:

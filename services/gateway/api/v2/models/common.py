@@ -38,6 +38,11 @@ class Update(Input):
         return {name: given for name, given in value.items() if name not in cls.fixed}
 
 
+def choice(name: str) -> str:
+    """The tag of one of the models that an input may be; where errors are told, it is left out."""
+    return f"({name})"
+
+
 def not_given() -> Any:
     """Stands where an update leaves a field alone; which ones it sets is told by `exclude_unset`, not by a value."""
     return None

@@ -29,6 +29,8 @@ _RUN: dict[str, Any] = {
     "planned_at": "2026-11-21T17:00:00Z",
     "planned_to": "2026-11-21T17:00:00Z",
     "planned_count": 1,
+    "not_before": None,
+    "backfills": None,
     "queued_at": "2026-11-21T17:00:00Z",
     "attempt": 1,
     "job_version": 3,
@@ -72,15 +74,21 @@ class ExecutionView(View):
     response_status: int | None
     error_message: str | None
     output: str | None
-    planned_at: AwareDatetime | None = Field(description="The planned instant; null for manual runs.")
+    planned_at: AwareDatetime | None = Field(
+        description="The planned instant; null for runs that somebody asked for."
+    )
     planned_to: AwareDatetime | None = Field(
         description="The last instant of a range; else the same as `planned_at`."
     )
     planned_count: int = Field(description="How many planned instants this row stands for.")
+    not_before: AwareDatetime | None = Field(
+        description="Its slot, where the job spreads its runs; else null: it may run when it is planned."
+    )
+    backfills: AwareDatetime | None = Field(description="The planned instant that a backfill makes up for.")
     queued_at: AwareDatetime = Field(description="When it was decided or asked for.")
     attempt: int = Field(description="The newest attempt; 0 before the first one.")
     job_version: int
-    reason: str | None = Field(description="Why it did not run.")
+    reason: str | None = Field(description="Why it did not run, or for what it waits.")
     into_execution_id: UUID | None = Field(description="The run that stands for a missed one.")
 
 

@@ -6,7 +6,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 
 from services.gateway.api.v2.fields import GitHubName, Metadata, TargetUrl
 from services.gateway.api.v2.models.common import Input, View
-from services.gateway.api.v2.models.jobs import WebhookOptions
+from services.gateway.api.v2.models.job_inputs import WebhookOptions
 from shared.trial import MAX_TRIAL_SECONDS
 
 DEFAULT_SECONDS = 10.0
