@@ -68,12 +68,13 @@ class TestAdminCreate:
         assert (user["role"], user["email"], user["is_active"]) == ("admin", "grace@example.com", True)
 
     async def test_a_second_one_of_the_same_name_is_refused_in_one_line(
-        self, tmp_path: Path, database_url: str
+        self, tmp_path: Path, bare_database_url: str
     ) -> None:
-        first, second = [await create_admin(tmp_path, DATABASE_URL=database_url) for _ in range(2)]
+        url = bare_database_url
+        first, second = [await create_admin(tmp_path, DATABASE_URL=url) for _ in range(2)]
         assert (first.code, first.errors) == (0, "")
         assert second == Ended(1, "", f'jetcron: The username "{NAME}" is taken\n')
-        async with running_app(gateway_settings(database_url), MovableClock()) as app:
+        async with running_app(gateway_settings(url), MovableClock()) as app:
             database = app.state.gateway.database
             written = [len(await rows_of(database, table)) for table in (users, credentials)]
             changes = [row["type"] for row in await rows_of(database, events)]

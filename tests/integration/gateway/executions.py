@@ -36,6 +36,8 @@ def shown(job: Json, row: Json) -> Json:
         "planned_at": z(row.get("planned_at")),
         "planned_to": z(row.get("planned_to")),
         "planned_count": row.get("planned_count", 1),
+        "not_before": z(row.get("not_before")),
+        "backfills": z(row.get("backfills")),
         "queued_at": z(row["queued_at"]),
         "attempt": row.get("attempt", 0),
         "job_version": 1,

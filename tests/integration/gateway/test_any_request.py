@@ -62,7 +62,7 @@ async def send_everything(api: Api, person: str, directory: Path) -> tuple[int, 
 @pytest.mark.timeout(600)
 # Each takes a minute or two: between them they see both roles and both databases.
 @pytest.mark.parametrize(
-    ("person", "database_url"), [("admin", "postgres"), ("viewer", "sqlite")], indirect=["database_url"]
+    ("person", "database_kind"), [("admin", "postgres"), ("viewer", "sqlite")], indirect=["database_kind"]
 )
 async def test_every_answer_is_one_that_the_description_promises(
     api: Api, person: str, tmp_path: Path

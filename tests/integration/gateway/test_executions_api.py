@@ -70,6 +70,9 @@ class TestList:
         [good] = await insert_minutes(api, job, 1)
         [bad] = await insert_minutes(api, job, 2, status="failed")
         manual = await api.insert_execution(job, kind="manual", status="running", queued_at=at(3))
+        backfill = await api.insert_execution(
+            job, kind="backfill", planned_to=None, backfills=at(0), status="waiting", queued_at=at(4)
+        )
         found = {
             query: await listed(api, job, **dict(part.split("=") for part in query.split("&")))
             for query in (
@@ -78,16 +81,18 @@ class TestList:
                 "status= failed , ,success",
                 "status=",
                 "trigger_type=manual",
+                "trigger_type=backfill",
                 "trigger_type=scheduled",
                 "trigger_type=manual&status=failed",
             )
         }
         assert found == {
             "status=success": ids(good),
-            "status=failed,running": ids(manual, bad),
+            "status=failed,running": ids(backfill, manual, bad),
             "status= failed , ,success": ids(bad, good),
-            "status=": ids(manual, bad, good),
+            "status=": ids(backfill, manual, bad, good),
             "trigger_type=manual": ids(manual),
+            "trigger_type=backfill": ids(backfill),
             "trigger_type=scheduled": ids(bad, good),
             "trigger_type=manual&status=failed": [],
         }
@@ -97,12 +102,14 @@ class TestList:
         await insert_each_status(api, job)
         body = await body_of(api.viewer, f"/jobs/{job['id']}/executions")
         assert {one["state"]: one["status"] for one in body["executions"]} == {
+            "waiting": "running",
             "queued": "running",
             "running": "running",
             "unknown": "running",
             "success": "success",
             "failed": "failed",
             "dead_letter": "failed",
+            "lost": "failed",
             "cancelled": "cancelled",
             "missed": "missed",
             "skipped": "skipped",
@@ -113,8 +120,8 @@ class TestList:
         rows = await insert_each_status(api, job)
         expected: dict[str, set[str]] = {
             **{status.value: {status.value} for status in Status},
-            "running": {"queued", "running", "unknown"},
-            "failed": {"failed", "dead_letter"},
+            "running": {"waiting", "queued", "running", "unknown"},
+            "failed": {"failed", "dead_letter", "lost"},
             "success,failed,running": set(rows) - {"cancelled", "missed", "skipped"},
         }
         found = {word: set(await listed(api, job, status=word)) for word in expected}
@@ -178,9 +185,7 @@ class TestList:
         ):
             answer = await api.viewer.get(f"/jobs/{job['id']}/executions?{query}")
             answers[query] = (answer.status_code, answer.json()["error"], answer.json()["message"])
-        statuses = (
-            "status must be of: running, success, failed, cancelled, missed, skipped, queued, unknown, "
-        )
+        statuses = "status must be of: running, success, failed, cancelled, missed, skipped, waiting, queued, unknown, "
         assert answers == {
             "from=yesterday": (400, "Invalid date", "Invalid date"),
             "to=2026-02-30": (400, "Invalid date", "Invalid date"),
@@ -191,11 +196,11 @@ class TestList:
                 "Invalid date range",
                 '"from" must be earlier than "to".',
             ),
-            "status=succeeded": (400, "Invalid status", f"{statuses}dead_letter"),
+            "status=succeeded": (400, "Invalid status", f"{statuses}dead_letter, lost"),
             "trigger_type=cron": (
                 400,
                 "Invalid request",
-                "trigger_type: Input should be 'scheduled' or 'manual'",
+                "trigger_type: Input should be 'scheduled', 'manual' or 'backfill'",
             ),
             "limit=0": (400, "Invalid request", "limit: Input should be greater than or equal to 1"),
             "limit=many": (

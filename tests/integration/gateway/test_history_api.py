@@ -50,6 +50,19 @@ async def test_a_life_is_told_newest_first_field_by_field(api: Api) -> None:
         "timezone": "Asia/Tokyo",
         "timeout_seconds": 5.0,
         "webhook": {"method": "GET"},
+        "misfire_policy": "run_latest",
+        "misfire_grace_seconds": 3600,
+        "max_instances": 1,
+        "overlap_policy": "skip",
+        "schedule": {
+            "kind": "cron",
+            "seconds": False,
+            "gap": "debian",
+            "fold": "debian",
+            "start_at": None,
+            "jitter_seconds": 0,
+            "exclusions": [],
+        },
     }
     changed = {"cron_expression": "30 3 * * *", "metadata": {"a": 2}, "webhook": {"method": "POST"}}
     last = {**settings, **changed, "is_active": False}

@@ -12,13 +12,14 @@ from services.gateway.bus_state import load_bus_state
 from services.gateway.housekeeping import KEEP, Housekeeping
 from services.gateway.projector import Projector
 from services.gateway.store.database import Database
+from services.gateway.store.event_store import EventStore
 from services.gateway.store.tables import bus_state
 from shared.bus import streams, subjects
 from shared.bus.connect import Bus
 from shared.bus.envelope import Outgoing
 from shared.clock import utc_now
 from shared.domain.execution import Phase
-from shared.events import CheckpointReached, ExecutionReported
+from shared.events import CheckpointReached, ExecutionReported, RunWaiting
 from tests.fixtures.builders import SOME_TIME, make_facts, make_report, make_trigger
 from tests.fixtures.bus import packed, read_all
 
@@ -112,6 +113,20 @@ class TestTriggers:
         assert await first_of(small, subjects.TRIGGERS) == first
         assert (await read_all(small, subjects.TRIGGERS))[-1].sequence == TRIGGERS
 
+    async def test_an_instant_that_still_waits_stays(self, small: Bus, database: Database) -> None:
+        order = make_trigger()
+        decision = RunWaiting(order=order, reason="overlap")
+        await small.publish(packed(decision, subjects.decision(order.facts.job_id)))
+        await fill_triggers(small)
+        await acknowledge(small, TRIGGERS)
+        await has_read(database, ledger_position=TRIGGERS)
+        await decided(small, 0)  # a scheduler leaves it before what waits
+        await house(database, small).purge_triggers()
+        assert await first_of(small, subjects.TRIGGERS) == 1
+        await decided(small, TRIGGERS)
+        await house(database, small).purge_triggers()
+        assert await first_of(small, subjects.TRIGGERS) == TRIGGERS
+
     async def test_without_a_checkpoint_everything_stays(self, small: Bus, database: Database) -> None:
         await fill_triggers(small)
         await acknowledge(small, 25)
@@ -141,7 +156,9 @@ class TestExecutions:
             subject = subjects.execution(report.facts.job_id, report.facts.execution_id)
             await bus.publish(packed(report, subject))
             await asyncio.sleep(0.002)
-        await Projector(database).absorb(await read_all(bus, subjects.EXECUTIONS), position=0, generation=1)
+        await Projector(database, EventStore(database), utc_now).absorb(
+            await read_all(bus, subjects.EXECUTIONS), position=0, generation=1
+        )
         await tell(bus, told)
         stored = [await bus.js.get_msg(subjects.EXECUTIONS, seq=one) for one in range(1, REPORTS + 1)]
         return [message.time for message in stored if message.time is not None]

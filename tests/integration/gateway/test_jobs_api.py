@@ -31,6 +31,18 @@ ALL_FIELDS: Json = {
     "notify_on_success": True,
     "is_active": True,
     "webhook": {"method": "POST"},
+    "misfire_policy": "run_all",
+    "misfire_grace_seconds": 0,
+    "max_instances": 100,
+    "overlap_policy": "cancel_running",
+    "pause_after_failures": 1,
+}
+DEFAULT_POLICIES = {
+    "misfire_policy": "run_latest",
+    "misfire_grace_seconds": 3600,
+    "max_instances": 1,
+    "overlap_policy": "skip",
+    "pause_after_failures": None,
 }
 NO_GITHUB = {"github_owner": None, "github_repo": None, "github_workflow_name": None}
 
@@ -40,6 +52,22 @@ async def know_all_names(api: Api) -> None:
     await api.create_team("DevOps")
     answer = await api.admin.post("/job-categories", json={"name": "Maintenance"})
     assert answer.status_code == 201, answer.text
+
+
+def plain_schedule(job: Json) -> Json:
+    """What a job without a schedule of its own shows as one."""
+    return {
+        "kind": "cron",
+        "expression": job["cron_expression"],
+        "seconds": False,
+        "gap": "debian",
+        "fold": "debian",
+        "timezone": job["timezone"],
+        "start_at": None,
+        "end_date": job["end_date"],
+        "jitter_seconds": 0,
+        "exclusions": [],
+    }
 
 
 def missing(job_id: object) -> Json:
@@ -55,12 +83,14 @@ class TestCreate:
         job = {
             **ALL_FIELDS,
             **NO_GITHUB,
+            "schedule": plain_schedule(ALL_FIELDS),
             "id": job_id,
             "created_by": str(api.people["user"].id),
             "created_at": z(SOME_TIME),
             "updated_at": z(SOME_TIME),
             "last_execution_at": None,
             "next_execution_at": "2026-11-22T02:00:00+01:00",
+            "next_run_at": None,
             "version": 1,
         }
         assert (answer.status_code, body) == (201, {"message": "Job created successfully", "job": job})
@@ -73,6 +103,8 @@ class TestCreate:
         assert job == {
             **given,
             **NO_GITHUB,
+            **DEFAULT_POLICIES,
+            "schedule": plain_schedule({**given, "timezone": "Asia/Tokyo"}),
             "id": job["id"],
             "name": "trimmed",
             "category": "general",
@@ -89,6 +121,7 @@ class TestCreate:
             "updated_at": z(SOME_TIME),
             "last_execution_at": None,
             "next_execution_at": None,  # 02:00 of the last day is over
+            "next_run_at": None,
             "version": 1,
         }
 
@@ -162,6 +195,7 @@ class TestUpdate:
         expected = {
             **job,
             "cron_expression": "30 3 * * *",
+            "schedule": {**job["schedule"], "expression": "30 3 * * *"},
             "updated_at": "2026-11-21T12:01:00Z",
             "next_execution_at": "2026-11-22T03:30:00+01:00",
             "version": 2,
@@ -177,7 +211,8 @@ class TestUpdate:
         job = await api.create_job(is_active=False)
         answer = await api.user.put(f"/jobs/{job['id']}", json=ALL_FIELDS)
         times = {"next_execution_at": "2026-11-22T02:00:00+01:00", "version": 2}
-        assert answer.json()["job"] == {**job, **ALL_FIELDS, **times}
+        schedule = plain_schedule(ALL_FIELDS)
+        assert answer.json()["job"] == {**job, **ALL_FIELDS, **times, "schedule": schedule}
 
     async def test_one_that_changes_nothing_makes_no_version(self, api: Api) -> None:
         job = await api.create_job(name="same")

@@ -1,21 +1,32 @@
 """The ledger: one row per planned instant, the first decision counts, and reading twice changes nothing."""
 
 from collections.abc import Sequence
-from datetime import timedelta
-from typing import Any
+from datetime import datetime, timedelta
+from itertools import permutations
+from typing import Any, Literal
 
 import pytest
 from sqlalchemy import update
 
 from services.gateway.bus_state import PositionMoved, load_bus_state
-from services.gateway.ledger import Ledger
+from services.gateway.ledger import WAITS_FOR, Ledger
 from services.gateway.projector import Projector
 from services.gateway.store.database import Database
+from services.gateway.store.event_store import EventStore
 from services.gateway.store.tables import bus_state, executions
 from shared.bus.reader import StreamMessage
+from shared.clock import utc_now
 from shared.domain.execution import Phase
 from shared.domain.ids import planned_execution_id
-from shared.events import CheckpointReached, Event, InstantSettled
+from shared.domain.job import Job
+from shared.events import (
+    CheckpointReached,
+    Event,
+    InstantSettled,
+    InstantsSkipped,
+    RunCancelled,
+    RunWaiting,
+)
 from tests.fixtures.builders import SOME_TIME, make_job, make_missed, make_report, make_trigger
 from tests.fixtures.bus import as_read
 from tests.fixtures.database import rows_of
@@ -89,6 +100,167 @@ async def test_reading_twice_changes_nothing(database: Database, ledger: Ledger)
     assert len(before[0]) == 3
 
 
+def waiting(
+    job: Job,
+    reason: Literal["spread", "overlap", "catch_up"] = "spread",
+    *,
+    planned_at: datetime = SOME_TIME,
+    not_before: datetime | None = None,
+) -> RunWaiting:
+    """A planned instant that waits."""
+    order = make_trigger(job, planned_at=planned_at)
+    facts = order.facts.model_copy(update={"not_before": not_before})
+    return RunWaiting(order=order.model_copy(update={"facts": facts}), reason=reason)
+
+
+def skipped(job: Job, **fields: Any) -> InstantsSkipped:
+    """A planned instant that the job's rules leave out."""
+    return InstantsSkipped.model_validate({**make_missed(job, **fields).model_dump(exclude={"type"})})
+
+
+def cancelled(job: Job, reason: str = "The job was paused before it ran") -> RunCancelled:
+    """What may become of one that waits."""
+    return RunCancelled.model_validate({**make_missed(job, reason=reason).model_dump(exclude={"type"})})
+
+
+@pytest.mark.parametrize("reason", ["spread", "overlap", "catch_up"])
+async def test_what_waits_becomes_an_open_row_that_says_for_what(
+    database: Database, ledger: Ledger, reason: Literal["spread", "overlap", "catch_up"]
+) -> None:
+    job, slot = make_job(), SOME_TIME + timedelta(seconds=7)
+    await absorb(ledger, batch(waiting(job, reason, not_before=slot)))
+    [row] = await rows_of(database, executions)
+    assert row["id"] == planned_execution_id(job.id, SOME_TIME)
+    assert (row["status"], row["is_open"], row["completed_at"]) == ("waiting", True, None)
+    assert (row["planned_at"], row["not_before"], row["reason"]) == (SOME_TIME, slot, WAITS_FOR[reason])
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_released_run_is_queued_and_keeps_its_slot(
+    database: Database, ledger: Ledger, together: bool
+) -> None:
+    job, slot = make_job(), SOME_TIME + timedelta(seconds=7)
+    waits = waiting(job, not_before=slot)
+    await absorb_one_by_one(ledger, [waits, waits.order], together)
+    [row] = await rows_of(database, executions)
+    assert (row["status"], row["is_open"], row["not_before"]) == ("queued", True, slot)
+    assert row["reason"] == WAITS_FOR["spread"]
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_what_waited_in_vain_is_cancelled_with_its_reason(
+    database: Database, ledger: Ledger, together: bool
+) -> None:
+    job = make_job()
+    await absorb_one_by_one(ledger, [waiting(job, "overlap"), cancelled(job), make_trigger(job)], together)
+    [row] = await rows_of(database, executions)
+    assert (row["status"], row["is_open"], row["completed_at"]) == ("cancelled", False, SOME_TIME)
+    assert row["reason"] == "The job was paused before it ran"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_run_that_waited_and_was_released_is_not_cancelled_any_more(
+    database: Database, ledger: Ledger, together: bool
+) -> None:
+    job = make_job()
+    await absorb_one_by_one(ledger, [waiting(job), make_trigger(job), cancelled(job)], together)
+    [row] = await rows_of(database, executions)
+    assert (row["status"], row["is_open"], row["completed_at"]) == ("queued", True, None)
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_only_a_run_or_a_cancellation_ends_the_wait(
+    database: Database, ledger: Ledger, together: bool
+) -> None:
+    job = make_job()
+    others = [skipped(job), make_missed(job), waiting(job, "overlap")]
+    await absorb_one_by_one(ledger, [waiting(job), *others], together)
+    [row] = await rows_of(database, executions)
+    assert (row["status"], row["reason"]) == ("waiting", WAITS_FOR["spread"])
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_whatever_comes_first_makes_the_row_and_a_later_wait_changes_nothing(
+    database: Database, ledger: Ledger, together: bool
+) -> None:
+    expected = {}
+    events: list[Event] = []
+    for first in ("skipped", "missed", "queued"):
+        job = make_job()
+        decision = {"skipped": skipped(job), "missed": make_missed(job), "queued": make_trigger(job)}[first]
+        events += [decision, waiting(job), cancelled(job)]
+        expected[job.id] = first
+    await absorb_one_by_one(ledger, events, together)
+    assert {row["job_id"]: row["status"] for row in await rows_of(database, executions)} == expected
+
+
+async def test_a_report_that_overtakes_the_release_stays(database: Database, ledger: Ledger) -> None:
+    job = make_job()
+    waits = waiting(job, "overlap")
+    await absorb(ledger, batch(waits))
+    report = make_report(Phase.STARTED, waits.order.facts)
+    await Projector(database, EventStore(database), utc_now).absorb(batch(report), position=0, generation=1)
+    before = await rows_of(database, executions)
+    await absorb(ledger, batch(waits.order, start=2), position=1)
+    assert await rows_of(database, executions) == before
+    assert before[0]["status"] == "running"
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_run_whose_report_was_read_first_says_for_what_it_had_waited(
+    database: Database, ledger: Ledger, together: bool
+) -> None:
+    job, slot = make_job(), SOME_TIME + timedelta(seconds=7)
+    waits = waiting(job, "catch_up", not_before=slot)
+    report = make_report(Phase.SUCCEEDED, waits.order.facts)
+    await Projector(database, EventStore(database), utc_now).absorb(batch(report), position=0, generation=1)
+    [before] = await rows_of(database, executions)
+    await absorb_one_by_one(ledger, [waits, waits.order], together)
+    assert await rows_of(database, executions) == [{**before, "reason": WAITS_FOR["catch_up"]}]
+
+
+async def test_a_range_is_one_row(database: Database, ledger: Ledger) -> None:
+    missed, left_out = make_job(), make_job()
+    until = SOME_TIME + 300 * MINUTE
+    await absorb(
+        ledger, batch(make_missed(missed, to=until, count=301), skipped(left_out, to=until, count=301))
+    )
+    rows = {row["job_id"]: row for row in await rows_of(database, executions)}
+    assert {job_id: row["status"] for job_id, row in rows.items()} == {
+        missed.id: "missed",
+        left_out.id: "skipped",
+    }
+    for row in rows.values():
+        assert (row["planned_at"], row["planned_to"], row["planned_count"]) == (SOME_TIME, until, 301)
+        assert row["is_open"] is False
+
+
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize("order", list(permutations(["waiting", "queued", "cancelled"])))
+async def test_a_wait_has_one_end_in_whatever_order_the_stream_has_the_decisions(
+    database: Database, ledger: Ledger, order: tuple[str, ...], together: bool
+) -> None:
+    job = make_job()
+    decisions: dict[str, Event] = {
+        "waiting": waiting(job),
+        "queued": make_trigger(job),
+        "cancelled": cancelled(job),
+    }
+    await absorb_one_by_one(ledger, [decisions[name] for name in order], together)
+    [row] = await rows_of(database, executions)
+    assert row["status"] == (order[1] if order[0] == "waiting" else order[0])
+
+
+async def absorb_one_by_one(ledger: Ledger, events: Sequence[Event], together: bool) -> None:
+    """Take the events in one batch, or each in its own."""
+    messages = batch(*events)
+    if together:
+        await absorb(ledger, messages)
+        return
+    for message in messages:
+        await absorb(ledger, [message], position=message.sequence - 1)
+
+
 async def test_the_first_decision_on_an_instant_counts(database: Database, ledger: Ledger) -> None:
     job, other = make_job(), make_job()
     await absorb(ledger, batch(make_trigger(job), make_missed(job), make_missed(other), make_trigger(other)))
@@ -100,7 +272,7 @@ async def test_the_first_decision_on_an_instant_counts(database: Database, ledge
 async def test_a_run_that_was_reported_first_stays_where_it_is(database: Database, ledger: Ledger) -> None:
     trigger = make_trigger()
     report = make_report(Phase.SUCCEEDED, trigger.facts)
-    await Projector(database).absorb(batch(report), position=0, generation=1)
+    await Projector(database, EventStore(database), utc_now).absorb(batch(report), position=0, generation=1)
     before = await rows_of(database, executions)
     await absorb(ledger, batch(trigger))
     assert await rows_of(database, executions) == before

@@ -33,10 +33,17 @@ async def opened(database_url: str) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-async def empty(database_url: str) -> AsyncIterator[Database]:
+async def empty(bare_database_url: str) -> AsyncIterator[Database]:
     """Without any table."""
-    async with opened(database_url) as database:
+    async with opened(bare_database_url) as database:
         yield database
+
+
+@pytest.fixture
+async def database(empty: Database) -> Database:
+    """All tables, which the test may change."""
+    await upgrade(empty)
+    return empty
 
 
 async def schema_of(database: Database) -> dict[str, Any]:
@@ -114,8 +121,9 @@ async def test_running_them_twice_changes_nothing(database: Database) -> None:
     assert (await schema_of(database), await rows_of(database, notifications)) == before
 
 
-async def test_gateways_that_start_at_once_do_not_stumble_over_one_another(database_url: str) -> None:
-    async with opened(database_url) as one, opened(database_url) as two, opened(database_url) as three:
+async def test_gateways_that_start_at_once_do_not_stumble_over_one_another(bare_database_url: str) -> None:
+    url = bare_database_url
+    async with opened(url) as one, opened(url) as two, opened(url) as three:
         await asyncio.gather(upgrade(one), upgrade(two), upgrade(three))
         assert set(await schema_of(one)) == {*metadata.tables, VERSION_TABLE}
 

@@ -1,5 +1,6 @@
 """Each route says who may call it, and means it."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
@@ -15,7 +16,7 @@ from services.gateway.domain.actor import Role
 from services.gateway.settings import GatewaySettings
 from tests.fixtures.gateway import PASSWORD, Api, Json, job_body
 
-V2, V1 = "/api/v2", "/api"
+V2, V1, ROOT = "/api/v2", "/api", ""
 CALLERS = ("admin", "user", "other", "viewer", "anonymous")
 EVERYBODY = frozenset({"public"})
 LOGGED_IN = frozenset(Role)
@@ -59,15 +60,29 @@ MATRIX = {
     "GET /jobs/{job_id}": (LOGGED_IN, ANY),
     "PUT /jobs/{job_id}": (EDITORS, OWN),
     "DELETE /jobs/{job_id}": (EDITORS, OWN),
+    "POST /jobs/{job_id}/pause": (EDITORS, OWN),
+    "POST /jobs/{job_id}/resume": (EDITORS, OWN),
+    "POST /jobs/{job_id}/backfill": (EDITORS, OWN),
+    "DELETE /jobs/{job_id}/backfill/{backfill_id}": (EDITORS, OWN),
     "POST /jobs/{job_id}/execute": (EDITORS, OWN),
     "POST /jobs/{job_id}/restore": (EDITORS, OWN),
     "GET /jobs/{job_id}/history": (LOGGED_IN, ANY),
+    "GET /jobs/{job_id}/ledger": (LOGGED_IN, ANY),
     "GET /jobs/{job_id}/executions": (LOGGED_IN, ANY),
     "GET /jobs/{job_id}/executions/stats": (LOGGED_IN, ANY),
     "GET /jobs/{job_id}/executions/{execution_id}": (LOGGED_IN, ANY),
     "GET /executions": (LOGGED_IN, ANY),
     "GET /executions/statistics": (LOGGED_IN, ANY),
     "GET /executions/{execution_id}": (LOGGED_IN, ANY),
+    "POST /schedules/preview": (LOGGED_IN, ANY),
+    "GET /calendar": (LOGGED_IN, ANY),
+    "GET /calendars": (LOGGED_IN, ANY),
+    "POST /calendars": (ADMINS, ADMIN_CREATES),
+    "GET /calendars/{calendar_id}": (LOGGED_IN, ANY),
+    "PUT /calendars/{calendar_id}": (ADMINS, ADMIN_ONLY),
+    "DELETE /calendars/{calendar_id}": (ADMINS, ADMIN_ONLY),
+    "GET /calendars/{calendar_id}/history": (LOGGED_IN, ANY),
+    "GET /scheduler/status": (LOGGED_IN, ANY),
     "GET /job-categories": (LOGGED_IN, ANY),
     "POST /job-categories": (ADMINS, ADMIN_CREATES),
     "PUT /job-categories/{category_id}": (ADMINS, ADMIN_ONLY),
@@ -86,20 +101,34 @@ MATRIX = {
     "PUT /accounts/{account_id}/members/{user_id}": (EDITORS, (200, 200, 404, 403, 401)),
     "DELETE /accounts/{account_id}/members/{user_id}": (EDITORS, (200, 200, 404, 403, 401)),
 }
-ONLY_V2 = {name for name in MATRIX if "/accounts" in name}
-ROUTES = [(V2, name) for name in MATRIX] + [(V1, name) for name in MATRIX if name not in ONLY_V2]
+OUTSIDE = {"GET /metrics": (ADMINS, ADMIN_ONLY)}
+"""Of neither contract."""
+_ONLY_V2_HAS = re.compile(r"/(accounts|calendars?|schedules|scheduler|pause|resume|backfill|ledger)(/|$)")
+ROUTES = [
+    *((V2, name) for name in MATRIX),
+    *((V1, name) for name in MATRIX if not _ONLY_V2_HAS.search(name)),
+    *((ROOT, name) for name in OUTSIDE),
+]
+EXPECTED = MATRIX | OUTSIDE
 BODIES: dict[str, Json] = {
     "POST /auth/login": {"username": "user", "password": PASSWORD},
     "PUT /auth/users/{user_id}": {"email": "new@example.com"},
     "PUT /auth/users/{user_id}/preferences": {"daily_digest": True},
     "PUT /auth/users/{user_id}/ui-preferences": {"jobs_table_columns": {"pic_team": False}},
     "PUT /jobs/{job_id}": {"metadata": {"changed": True}},
+    "POST /jobs/{job_id}/backfill": {"from": "2026-11-20", "to": "2026-11-20"},
+    "POST /schedules/preview": {"cron_expression": "0 2 * * *"},
     "POST /jobs/validate-cron": {"cron_expression": "0 2 * * *"},
     "POST /jobs/cron-preview": {"cron_expression": "0 2 * * *"},
     "POST /jobs/test-run": {"target_url": "https://example.com/hook"},
     "PUT /settings/slack": {"channel": "#jobs"},
     "PUT /accounts/{account_id}/members/{user_id}": {"role": "owner"},
 }
+NAMED = (
+    *("POST /job-categories", "PUT /job-categories", "PUT /pic-teams"),
+    *("POST /accounts", "PUT /accounts", "POST /calendars", "PUT /calendars"),
+)
+"""What takes a name, and else nothing."""
 # Pages without anybody's data; everything else is in the matrix.
 PAGES = {f"{V2}/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc"}
 
@@ -111,7 +140,7 @@ def routes() -> list[RouteContext]:
 
 def name_of(route: RouteContext) -> tuple[str, str]:
     path = route.path or ""
-    base = V2 if path.startswith(f"{V2}/") else V1
+    base = next(base for base in (V2, V1, ROOT) if path.startswith(f"{base}/"))
     return base, f"{'|'.join(sorted(route.methods or ()))} {path.removeprefix(base)}"
 
 
@@ -137,7 +166,7 @@ def test_each_route_declares_one_permission_and_it_is_the_one_in_the_matrix() ->
         for route in routes()
         if isinstance(route.original_route, APIRoute)
     }
-    assert declared == {(base, name): [MATRIX[name][0]] for base, name in ROUTES}
+    assert declared == {(base, name): [EXPECTED[name][0]] for base, name in ROUTES}
 
 
 def test_there_is_nothing_else_but_the_pages() -> None:
@@ -155,6 +184,8 @@ class Things:
     category_id: str
     team_id: str
     account_id: str
+    calendar_id: str
+    backfill_id: str
     user_id: str
 
 
@@ -164,6 +195,9 @@ async def make_things(api: Api) -> Things:
     account = (await api.admin.post("/accounts", json={"name": unique()})).json()["account"]["id"]
     assert (await api.admin.put(f"/accounts/{account}/members/{owner}", json={"role": "owner"})).is_success
     category = await api.admin.post("/job-categories", json={"name": unique()})
+    calendar = await api.admin.post("/calendars", json={"name": unique()})
+    everything = {**BODIES["POST /jobs/{job_id}/backfill"], "only_missed": False}
+    backfill = await api.user.post(f"/jobs/{job['id']}/backfill", json=everything)
     return Things(
         job_id=job["id"],
         execution_id=str((await api.insert_execution(job))["id"]),
@@ -171,6 +205,8 @@ async def make_things(api: Api) -> Things:
         category_id=category.json()["category"]["id"],
         team_id=(await api.create_team(unique()))["id"],
         account_id=account,
+        calendar_id=calendar.json()["calendar"]["id"],
+        backfill_id=backfill.json()["backfill_id"],
         user_id=owner,
     )
 
@@ -184,7 +220,8 @@ async def request(api: Api, caller: str, base: str, name: str, things: Any) -> t
     method, _, path = name.partition(" ")
     url = f"{api.app.state.origin}{base}{path.format(**asdict(things))}"
     answer = await getattr(api, caller).request(method, url, **content_of(name))
-    return answer.status_code, answer.json()
+    is_json = answer.headers["content-type"] == "application/json"
+    return answer.status_code, answer.json() if is_json else {}
 
 
 def content_of(name: str) -> dict[str, Any]:
@@ -204,7 +241,7 @@ def content_of(name: str) -> dict[str, Any]:
             return {"json": {"name": unique(), "slack_handle": "@team"}}
         case _ if name in BODIES:
             return {"json": BODIES[name]}
-        case _ if name.startswith(("POST /job-cat", "PUT /job-cat", "PUT /pic", "POST /acc", "PUT /acc")):
+        case _ if name.startswith(NAMED):
             return {"json": {"name": unique()}}
         case _:
             return {}
@@ -224,7 +261,7 @@ async def prepared(api: Api, name: str, lasting: Things) -> Things:
 
 
 @pytest.mark.timeout(400)
-@pytest.mark.parametrize("base", [V2, V1])
+@pytest.mark.parametrize("base", [V2, V1, ROOT])
 async def test_every_caller_gets_what_the_matrix_says(api: Api, base: str) -> None:
     seen = {}
     lasting = await make_things(api)
@@ -234,7 +271,7 @@ async def test_every_caller_gets_what_the_matrix_says(api: Api, base: str) -> No
         ]
         seen[name] = tuple(status for status, _ in answers)
         assert all(body.keys() >= {"error", "message"} for status, body in answers if status >= 400), name
-    assert seen == {name: MATRIX[name][1] for name in seen}
+    assert seen == {name: EXPECTED[name][1] for name in seen}
 
 
 @pytest.mark.timeout(400)
@@ -242,7 +279,7 @@ async def test_who_may_not_call_a_route_does_not_learn_what_is_there(api: Api) -
     there = await make_things(api)
     nowhere = Things(*(str(uuid4()) for _ in fields(Things)))
     for base, name in ROUTES:
-        allowed, expected = MATRIX[name]
+        allowed, expected = EXPECTED[name]
         for caller, status in zip(CALLERS, expected, strict=True):
             role_forbids = caller != "anonymous" and Role(api.people[caller].role) not in allowed
             if "{" in name and (status == 401 or role_forbids):

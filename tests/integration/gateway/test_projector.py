@@ -11,9 +11,11 @@ from sqlalchemy import update
 from services.gateway.bus_state import PositionMoved, load_bus_state
 from services.gateway.projector import Projector
 from services.gateway.store.database import Database
+from services.gateway.store.event_store import EventStore
 from services.gateway.store.tables import attempts, bus_state, executions, runs
 from shared.bus.reader import StreamMessage
-from shared.domain.execution import Phase, status_of
+from shared.clock import utc_now
+from shared.domain.execution import Kind, Phase, status_of
 from shared.events import ExecutionReported, RunFacts
 from tests.fixtures.builders import SOME_TIME, make_facts, make_report
 from tests.fixtures.bus import as_read
@@ -29,7 +31,7 @@ OWN = ("id", "execution_id", "job_id", "job_name", "owner_id")
 async def projector(database: Database) -> Projector:
     """At the beginning of its stream."""
     await load_bus_state(database, SOME_TIME)
-    return Projector(database)
+    return Projector(database, EventStore(database), utc_now)
 
 
 def life(facts: RunFacts) -> list[ExecutionReported]:
@@ -171,7 +173,13 @@ async def test_a_real_result_replaces_a_guess(
     facts, read = make_facts(), Reading(projector)
     await read([as_read(1, make_report(guess, facts))])
     [row] = await rows_of(database, executions)
-    assert (row["status"], row["is_open"], row["completed_at"]) == ("unknown", True, None)
+    # Nobody waits any more for what is lost.
+    is_lost = guess is Phase.LOST
+    assert (row["status"], row["is_open"], row["completed_at"] is None) == (
+        status_of(guess).value,
+        not is_lost,
+        not is_lost,
+    )
     report = make_report(result, facts)
     await read([as_read(2, report)])
     [row] = await rows_of(database, executions)
@@ -186,10 +194,11 @@ async def test_a_cancelled_run_has_no_attempt(database: Database, projector: Pro
     assert await rows_of(database, attempts) == []
 
 
-async def test_the_sealed_order_of_a_manual_run_is_erased_when_it_has_ended(
-    database: Database, projector: Projector
+@pytest.mark.parametrize("kind", [Kind.MANUAL, Kind.BACKFILL])
+async def test_the_sealed_order_of_a_run_that_was_asked_for_is_erased_when_it_has_ended(
+    database: Database, projector: Projector, kind: Kind
 ) -> None:
-    ended, running = (make_facts(planned_at=None) for _ in range(2))
+    ended, running = (make_facts(planned_at=None, kind=kind) for _ in range(2))
     async with database.write() as connection:
         await connection.execute(
             runs.insert(),
@@ -223,6 +232,8 @@ async def test_a_second_reader_is_refused_and_leaves_nothing(
 ) -> None:
     await Reading(projector)(placed([make_report(Phase.STARTED)]))
     with pytest.raises(PositionMoved):
-        await Reading(Projector(database))(placed([make_report(Phase.STARTED)]))
+        await Reading(Projector(database, EventStore(database), utc_now))(
+            placed([make_report(Phase.STARTED)])
+        )
     assert len(await rows_of(database, executions)) == 1
     assert len(await rows_of(database, attempts)) == 1

@@ -15,6 +15,7 @@ from services.gateway.commands.accounts import (
     rename_account,
     set_member,
 )
+from services.gateway.commands.calendars import create_calendar, delete_calendar, update_calendar
 from services.gateway.commands.categories import create_category, ensure_general, update_category
 from services.gateway.commands.slack import update_slack_settings
 from services.gateway.commands.teams import create_team, update_team
@@ -29,9 +30,9 @@ from services.gateway.store.read_models import rebuild
 from services.gateway.store.tables import events, jobs
 from shared.domain.directory import NotificationPreferences, UiPreferences
 from shared.domain.job import Job, Notifications, WebhookTarget
-from shared.domain.schedule import CronSchedule
+from shared.domain.schedule import CalendarUse, CronSchedule
 from shared.events import DomainEvent, JobRestored, User, UserDeleted, UserUpdated
-from tests.fixtures.builders import make_job
+from tests.fixtures.builders import make_exclusion, make_job
 from tests.fixtures.database import rows_of
 from tests.fixtures.eventually import eventually
 from tests.integration.gateway.world import CONTEXT, background, change, create, delete, opened
@@ -136,6 +137,27 @@ async def live_taxonomy(gateway: Gateway) -> None:
     await create_team(gateway, SYSTEM, name="QA", slack_handle="@new", is_active=False)
 
 
+async def live_calendars(gateway: Gateway) -> None:
+    """Calendars that were renamed, one to the slug that another had, changed under the jobs that follow them, and deleted."""
+    eve = make_exclusion("2026-12-24T18:00", "2026-12-27", "Weihnachten ✓")
+    first = await create_calendar(gateway, SYSTEM, name="Holidays", pic_team="quality", exclusions=(eve,))
+    second = await create_calendar(gateway, SYSTEM, name="Freezes", slug="f")
+    gone = await create_calendar(gateway, SYSTEM, name="Gone")
+    followed = ((first.use,), (first.use, second.use), (second.use, gone.use))
+    followers = [
+        await create(gateway.event_store, make_job(schedule=keeping_still(*uses))) for uses in followed
+    ]
+    await update_calendar(gateway, first.id, {"name": "Old Holidays", "exclusions": ()}, SYSTEM)
+    await update_calendar(gateway, second.id, {"name": "Holidays", "exclusions": (eve, eve)}, SYSTEM)
+    await change(gateway.event_store, followers[2].id, schedule=keeping_still(second.use))
+    await delete_calendar(gateway, gone.id, SYSTEM)
+
+
+def keeping_still(*uses: CalendarUse) -> CronSchedule:
+    """A schedule that follows these calendars."""
+    return CronSchedule(expression="0 2 * * *", timezone="Asia/Tokyo", calendars=uses)
+
+
 async def live_accounts(gateway: Gateway, people: list[User]) -> None:
     """Accounts that were renamed, and to which people came and went."""
     await ensure_default_account(gateway)
@@ -158,12 +180,15 @@ async def test_it_leaves_every_field_of_every_row_as_it_was(
     async with opened(database_url, "nats://127.0.0.1:1") as gateway:
         await live_jobs(gateway)
         await live_taxonomy(gateway)
+        await live_calendars(gateway)
         await live_accounts(gateway, await live_people(gateway))
         await update_slack_settings(gateway, {"webhook_url": "https://slack.test/x"}, SYSTEM)
         await update_slack_settings(gateway, {"is_enabled": True, "channel": "#ops"}, SYSTEM)
         before = await read_models_of(gateway.database)
         assert sizes(before) == {
-            "jobs": 10,
+            "jobs": 13,
+            "job_calendars": 4,
+            "calendars": 2,
             "users": 3,
             "categories": 3,
             "teams": 2,

@@ -11,6 +11,7 @@ import orjson
 import pytest
 
 from services.gateway import seeding, steward
+from services.gateway.alerts import record
 from services.gateway.commands.slack import update_slack_settings
 from services.gateway.commands.teams import create_team, update_team
 from services.gateway.commands.users import delete_user, register_user, update_user
@@ -19,6 +20,7 @@ from services.gateway.gateway import Gateway
 from services.gateway.relay import Relay
 from services.gateway.seeding import Seeder
 from services.gateway.seeding_executions import ExecutionSeeds
+from services.gateway.silence import PATIENCE
 from services.gateway.store.tables import bus_streams, events
 from shared.bus import streams, subjects
 from shared.bus.connect import Bus
@@ -32,13 +34,14 @@ from shared.events import (
     JobDeleted,
     JobEvent,
     JobsSeeded,
+    SchedulerSilent,
     SlackSettingsUpdated,
     TeamEvent,
     User,
     UserEvent,
 )
-from tests.fixtures.builders import make_job
-from tests.fixtures.bus import following, read_all
+from tests.fixtures.builders import SOME_TIME, make_job
+from tests.fixtures.bus import following, read_all, read_events
 from tests.fixtures.database import rows_of
 from tests.fixtures.eventually import eventually
 from tests.fixtures.nats import NatsProcess
@@ -253,6 +256,24 @@ async def test_everybody_who_is_there_is_known_in_a_new_store(
     }
     assert [event.team.slack_handle for event in known if isinstance(event, TeamEvent)] == ["@new"]
     assert [event.settings.is_enabled for event in known if isinstance(event, SlackSettingsUpdated)] == [True]
+
+
+async def test_old_alerts_are_not_told_again_and_new_ones_are(
+    nats_server: NatsProcess, gateway: Gateway
+) -> None:
+    old, new = [SchedulerSilent(since=SOME_TIME + number * PATIENCE, at=SOME_TIME) for number in range(2)]
+    async with at_work(gateway):
+        await works_in(gateway, 1)
+        async with gateway.database.write() as connection:
+            assert await record(gateway.event_store, connection, old, SOME_TIME)
+        await eventually(lambda: is_all_published(gateway.database))
+        await nats_server.kill()
+        async with gateway.database.write() as connection:
+            assert await record(gateway.event_store, connection, new, SOME_TIME)
+        await restart_without_store(nats_server)
+        await works_in(gateway, 2)
+        await eventually(lambda: is_all_published(gateway.database))
+        assert await read_events(gateway.bus, subjects.EVENTS, subjects.ALERT_EVENTS) == [new]
 
 
 async def directory_holds(bus: Bus, count: int) -> bool:

@@ -70,11 +70,11 @@ class TestOfOneJob:
         await insert_each_status(api, job)
         statistics = await statistics_of(api, job)
         assert statistics == {
-            "total_executions": 6,
+            "total_executions": 8,
             "success_count": 1,
-            "failed_count": 2,
-            "running_count": 3,
-            "success_rate": 16.67,
+            "failed_count": 3,
+            "running_count": 4,
+            "success_rate": 12.5,
             "average_duration_seconds": None,
             "missed_count": 1,
             "skipped_count": 1,
@@ -110,11 +110,11 @@ class TestOfAll:
         await insert_minutes(api, other, 5, status="running", duration_seconds=100.0)
         assert (await api.user.delete(f"/jobs/{other['id']}")).status_code == 200
         assert await body_of(api.viewer, "/executions/statistics") == {
-            "total_executions": 11,
+            "total_executions": 13,
             "successful_executions": 4,
-            "failed_executions": 3,
-            "running_executions": 4,
-            "success_rate": 36.36,
+            "failed_executions": 4,
+            "running_executions": 5,
+            "success_rate": 30.77,
             "average_duration_seconds": 1.625,
             "missed_executions": 1,
             "skipped_executions": 1,

@@ -81,14 +81,14 @@ class TestUpdate:
     async def test_the_last_day_and_the_team_may_be_taken_away(self, api: Api) -> None:
         job = await api.create_job(end_date="2026-12-31")
         answer = await V1(api, api.user)("PUT", f"/jobs/{job['id']}", {"end_date": None, "pic_team": None})
+        changes = {"end_date": None, "pic_team": None, "version": 2}
+        expected = {**job, **changes, "schedule": {**job["schedule"], "end_date": None}}
         assert (answer.status_code, answer.json()) == (
             200,
-            {
-                "message": "Job updated successfully",
-                "job": {**job, "end_date": None, "pic_team": None, "version": 2},
-            },
+            {"message": "Job updated successfully", "job": expected},
         )
-        answer = await api.user.put(f"/jobs/{job['id']}", json={"end_date": None})
+        other = await api.create_job()
+        answer = await api.user.put(f"/jobs/{other['id']}", json={"end_date": None})
         assert (answer.status_code, answer.json()["error"]) == (400, "Invalid end_date")
 
     async def test_only_what_is_given_changes(self, api: Api) -> None:
@@ -97,6 +97,7 @@ class TestUpdate:
         changed = answer.json()["job"]
         assert {name for name in job if job[name] != changed[name]} == {
             "cron_expression",
+            "schedule",
             "next_execution_at",
             "version",
         }

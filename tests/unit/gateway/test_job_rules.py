@@ -25,7 +25,7 @@ from services.gateway.domain.job import (
     evolve,
 )
 from shared.domain.job import Job, Notifications
-from shared.domain.schedule import CronSchedule, InvalidSchedule
+from shared.domain.schedule import CronSchedule, InvalidSchedule, NeverFires, OneShotSchedule, Schedule
 from shared.errors import Conflict, Forbidden, RuleViolation
 from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobRestored, JobUpdated, parse_event
 from tests.fixtures.builders import SOME_TIME, make_job
@@ -100,22 +100,34 @@ class TestCreate:
             ({"timeout_seconds": 0.5}, "Invalid timeout"),
             ({"timeout_seconds": 300.5}, "Invalid timeout"),
             ({"metadata": {"x": "y" * 65_536}}, "Invalid metadata"),
+            ({"misfire_grace_seconds": -1}, "Invalid misfire_grace_seconds"),
+            ({"misfire_grace_seconds": 7 * 86_400 + 1}, "Invalid misfire_grace_seconds"),
+            ({"max_instances": 0}, "Invalid max_instances"),
+            ({"max_instances": 101}, "Invalid max_instances"),
+            ({"pause_after_failures": 0}, "Invalid pause_after_failures"),
+            ({"pause_after_failures": 1001}, "Invalid pause_after_failures"),
         ],
     )
     def test_a_field_that_no_job_may_have_is_refused(self, fields: dict[str, Any], title: str) -> None:
         given().when(create(job_of_owner(**fields))).then_raises(InvalidJob, title=title)
 
     @pytest.mark.parametrize(
-        ("expression", "zone", "title"),
+        ("schedule", "error", "title"),
         [
-            ("* * * *", "Asia/Tokyo", "Invalid cron expression"),
-            ("0 0 31 2 *", "Asia/Tokyo", "Invalid cron expression"),
-            ("* * * * *", "Mars/Base", "Invalid time zone"),
+            (CronSchedule(expression="* * * *", timezone="UTC"), InvalidSchedule, "Invalid cron expression"),
+            (CronSchedule(expression="0 0 31 2 *", timezone="UTC"), NeverFires, "Invalid cron expression"),
+            (
+                CronSchedule(expression="* * * * *", timezone="Mars/Base"),
+                InvalidSchedule,
+                "Invalid time zone",
+            ),
+            (OneShotSchedule(at=EARLIER, timezone="UTC"), NeverFires, "Invalid schedule"),
         ],
     )
-    def test_a_schedule_that_cannot_be_kept_is_refused(self, expression: str, zone: str, title: str) -> None:
-        job = job_of_owner(schedule=CronSchedule(expression=expression, timezone=zone))
-        given().when(create(job)).then_raises(InvalidSchedule, title=title)
+    def test_a_schedule_that_cannot_be_kept_is_refused(
+        self, schedule: Schedule, error: type[InvalidSchedule], title: str
+    ) -> None:
+        given().when(create(job_of_owner(schedule=schedule))).then_raises(error, title=title)
 
 
 class TestUpdate:
@@ -319,6 +331,37 @@ class TestEndDate:
         given(JobCreated(job=job)).when(update(job, changes)).then(
             JobUpdated(job=next_version(job, **changes), before=job)
         )
+
+
+class TestOneShot:
+    OVER = OneShotSchedule(at=SOME_TIME, timezone="Asia/Tokyo")
+    TO_COME = OneShotSchedule(at=LATER + timedelta(hours=1), timezone="Asia/Tokyo")
+
+    def test_a_job_whose_time_is_over_may_still_be_renamed_and_paused(self) -> None:
+        job = job_of_owner(schedule=self.OVER)
+        for changes in ({"name": "kept for the record"}, {"is_active": False}):
+            given(JobCreated(job=job)).when(update(job, changes)).then(
+                JobUpdated(job=next_version(job, **changes), before=job)
+            )
+
+    def test_it_can_neither_be_enabled_nor_moved_to_another_time_that_is_over(self) -> None:
+        job = job_of_owner(schedule=self.OVER, is_active=False)
+        for changes in ({"is_active": True}, {"schedule": self.OVER.model_copy(update={"at": EARLIER})}):
+            given(JobCreated(job=job)).when(update(job, changes)).then_raises(NeverFires)
+
+    def test_it_is_enabled_together_with_a_time_to_come(self) -> None:
+        job = job_of_owner(schedule=self.OVER, is_active=False)
+        changes: dict[str, Any] = {"is_active": True, "schedule": self.TO_COME}
+        given(JobCreated(job=job)).when(update(job, changes)).then(
+            JobUpdated(job=next_version(job, **changes), before=job)
+        )
+
+    @pytest.mark.parametrize(("schedule", "is_active"), [(OVER, False), (TO_COME, True)])
+    def test_it_comes_back_paused_if_its_time_is_over(self, schedule: Schedule, is_active: bool) -> None:
+        job = job_of_owner(schedule=schedule)
+        gone = JobDeleted(before=job, version=2, effective_at=SOME_TIME)
+        after = next_version(job, is_active=is_active).model_copy(update={"version": 3})
+        given(gone).when(restore(job.id)).then(JobRestored(job=after))
 
 
 class TestVersions:
