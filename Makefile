@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 UV := UV_PROJECT_ENVIRONMENT=$(VENV) $(BIN)/uv
 TEST_WORKERS ?= 4
 
-.PHONY: install run test check format bench bench-executions clean
+.PHONY: install run test check format bench bench-scheduler bench-executions clean
 
 install: $(STAMP)
 
@@ -34,6 +34,9 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/python -m bench.due_at_once $(ARGS)
+
+bench-scheduler: $(STAMP)
+	$(BIN)/python -m bench.scheduler_scale $(ARGS)
 
 bench-executions: $(STAMP)
 	$(BIN)/python -m bench.executions_million $(ARGS)

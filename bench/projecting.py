@@ -11,10 +11,12 @@ from bench.million_rows import END, Rows
 from services.gateway.bus_state import load_bus_state
 from services.gateway.projector import Projector
 from services.gateway.store.database import Database
+from services.gateway.store.event_store import EventStore
 from services.gateway.store.tables import bus_state
 from shared.bus import subjects
 from shared.bus.envelope import pack
 from shared.bus.reader import StreamMessage
+from shared.clock import utc_now
 from shared.domain.execution import Kind, Phase
 from shared.events import ExecutionReported, RunFacts
 
@@ -25,7 +27,7 @@ BATCH = 200
 async def measure_projector(database: Database, rows: Rows) -> None:
     """Each execution is told of three times: queued, started, succeeded."""
     state = await load_bus_state(database, END)
-    projector, position = Projector(database), state.projector_position
+    projector, position = Projector(database, EventStore(database), utc_now), state.projector_position
     began = time.perf_counter()
     for batch in _batches(rows, position):
         await projector.absorb(batch, position=position, generation=1)
