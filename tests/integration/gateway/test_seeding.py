@@ -12,8 +12,8 @@ import orjson
 import pytest
 
 from services.gateway import seeding, steward
-from services.gateway.auditor import Auditor
 from services.gateway.alerts import record
+from services.gateway.auditor import Auditor
 from services.gateway.commands.slack import update_slack_settings
 from services.gateway.commands.teams import create_team, update_team
 from services.gateway.commands.users import delete_user, register_user, update_user
