@@ -12,10 +12,9 @@ import structlog
 from sqlalchemy import Row, select
 from sqlalchemy.exc import IntegrityError
 
-from services.gateway.domain import job as job_rules
+from services.gateway.commands.own_pauses import pause
 from services.gateway.domain.actor import SYSTEM
 from services.gateway.gateway import Gateway
-from services.gateway.store.aggregates import JOBS
 from services.gateway.store.event_store import Change, Context
 from services.gateway.store.tables import jobs
 from shared.domain.job import Job
@@ -66,16 +65,4 @@ def _pause(row: Row[Any], context: Context) -> Sequence[Change]:
         job_id = str(row.state.get("id"))
         logger.error("a job cannot be read", action="end_dates", job=job_id, error=type(error).__name__)
         return []
-    command = job_rules.UpdateJob(
-        job_id=job.id,
-        changes={"is_active": False},
-        actor=SYSTEM,
-        now=context.at,
-        name_taken=False,
-        reason="ended",
-    )
-    events = job_rules.decide(command, job_rules.JobState(job, job.version, job.effective_at))
-    return [
-        Change(aggregate=JOBS.name, aggregate_id=job.id, version=number, event=event)
-        for number, event in enumerate(events, job.version + 1)
-    ]
+    return pause(job, "ended", context)

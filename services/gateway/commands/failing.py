@@ -16,10 +16,9 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 from sqlalchemy.sql import Select
 
-from services.gateway.domain import job as job_rules
+from services.gateway.commands.own_pauses import pause
 from services.gateway.domain.actor import SYSTEM
-from services.gateway.store.aggregates import JOBS
-from services.gateway.store.event_store import Change, Context, EventStore
+from services.gateway.store.event_store import Context, EventStore
 from services.gateway.store.tables import executions, jobs
 from shared.domain.execution import STATUSES_OF, Outcome
 from shared.domain.job import Job
@@ -62,7 +61,7 @@ async def pause_failing(
     context = Context(actor=SYSTEM.name, at=now, correlation_id=str(uuid4()))
     try:
         await event_store.append(
-            connection, [change for one in failing for change in _pause(one.job, context)], context
+            connection, [change for one in failing for change in pause(one.job, "failing", context)], context
         )
     except IntegrityError as error:
         raise Transient("a job that fails was changed at the same time") from error
@@ -104,19 +103,3 @@ def _failures(watched: _Watched) -> Select[Any]:
     return (
         select(job_id, func.count().label("failures")).select_from(newest).where(newest.c.status.in_(_FAILED))
     )
-
-
-def _pause(job: Job, context: Context) -> list[Change]:
-    command = job_rules.UpdateJob(
-        job_id=job.id,
-        changes={"is_active": False},
-        actor=SYSTEM,
-        now=context.at,
-        name_taken=False,
-        reason="failing",
-    )
-    events = job_rules.decide(command, job_rules.JobState(job, job.version, job.effective_at))
-    return [
-        Change(aggregate=JOBS.name, aggregate_id=job.id, version=number, event=event)
-        for number, event in enumerate(events, job.version + 1)
-    ]
