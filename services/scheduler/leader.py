@@ -187,6 +187,7 @@ class Leader:
         try:
             return _published(decide(dues, self._standing(job_id, horizon), horizon))
         except Exception:  # unforeseen: one job must not keep all others from running
+            # The checkpoint passes its instants: the auditor finds that they have no row, and tells.
             logger.exception("a job cannot be decided on", action="decide", job=str(job_id))
             return []
 

@@ -2,78 +2,49 @@
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 from hypothesis import given as for_all
 from hypothesis import strategies as st
 
-from services.gateway.domain.actor import SYSTEM, Actor, Role
+from services.gateway.domain.actor import SYSTEM, Actor
 from services.gateway.domain.job import (
     CreateJob,
     DeleteJob,
     DuplicateJobName,
     InvalidJob,
     JobCommand,
-    JobExpired,
     JobNotFound,
     JobState,
     NotDeleted,
     RestoreJob,
     UpdateJob,
     decide,
-    evolve,
 )
-from shared.domain.job import Job, Notifications
+from shared.domain.job import Notifications
 from shared.domain.schedule import CronSchedule, InvalidSchedule, NeverFires, OneShotSchedule, Schedule
 from shared.errors import Conflict, Forbidden, RuleViolation
 from shared.events import DomainEvent, JobCreated, JobDeleted, JobEvent, JobRestored, JobUpdated, parse_event
-from tests.fixtures.builders import SOME_TIME, make_job
-from tests.fixtures.decider import Decider
-
-JOBS = Decider(JobState(), decide, evolve)
-given = JOBS.given
-
-LATER = SOME_TIME + timedelta(minutes=1)
-EARLIER = SOME_TIME - timedelta(hours=1)
-JUST_AFTER = SOME_TIME + timedelta(microseconds=1)
-OWNER = uuid4()
-AS_OWNER = Actor(OWNER, Role.USER)
-AS_ADMIN = Actor(uuid4(), Role.ADMIN)
-NOT_THEIRS = [Actor(uuid4(), Role.USER), Actor(uuid4(), Role.VIEWER), Actor(OWNER, Role.VIEWER)]
-NOT_THEIRS_NAMES = ["another user", "a viewer", "the owner, a viewer by now"]
-
-
-def job_of_owner(**overrides: Any) -> Job:
-    return make_job(**{"owner_id": OWNER, **overrides})
-
-
-def ending(day: date | None, zone: str = "Asia/Tokyo") -> CronSchedule:
-    return CronSchedule(expression="* * * * *", timezone=zone, end_date=day)
-
-
-def create(job: Job, **overrides: Any) -> CreateJob:
-    return CreateJob(**{"job": job, "actor": AS_OWNER, "now": SOME_TIME, "name_taken": False, **overrides})
-
-
-def update(job: Job, changes: dict[str, Any], **overrides: Any) -> UpdateJob:
-    values = {"job_id": job.id, "changes": changes, "actor": AS_OWNER, "now": LATER, "name_taken": False}
-    return UpdateJob(**{**values, **overrides})
-
-
-def delete(job_id: UUID, **overrides: Any) -> DeleteJob:
-    return DeleteJob(**{"job_id": job_id, "actor": AS_OWNER, "now": LATER, **overrides})
-
-
-def restore(job_id: UUID, **overrides: Any) -> RestoreJob:
-    values = {"job_id": job_id, "actor": AS_OWNER, "now": LATER, "name_taken": False, "slugs": {}}
-    return RestoreJob(**{**values, **overrides})
-
-
-def next_version(job: Job, at: datetime = LATER, effective_at: datetime | None = None, **changes: Any) -> Job:
-    """The job after a change at that time."""
-    times = {"version": job.version + 1, "updated_at": at, "effective_at": effective_at or at}
-    return job.model_copy(update={**changes, **times})
+from tests.fixtures.builders import SOME_TIME
+from tests.unit.gateway.job_commands import (
+    AS_ADMIN,
+    AS_OWNER,
+    EARLIER,
+    JOBS,
+    JUST_AFTER,
+    LATER,
+    NOT_THEIRS,
+    NOT_THEIRS_NAMES,
+    create,
+    delete,
+    ending,
+    given,
+    job_of_owner,
+    next_version,
+    restore,
+    update,
+)
 
 
 class TestCreate:
@@ -285,83 +256,6 @@ class TestRestore:
         gone = JobDeleted(before=job, version=2, effective_at=LATER)
         given(gone).when(restore(job.id, actor=actor)).then_raises(Forbidden)
         given(JobCreated(job=job)).when(restore(job.id, actor=actor)).then_raises(Forbidden)
-
-
-class TestEndDate:
-    # 23:30 on the 21st in Tokyo, 14:30 in London, 09:30 in New York.
-    NOW = datetime(2026, 11, 21, 14, 30, tzinfo=UTC)
-    AFTER_MIDNIGHT = datetime(2026, 11, 21, 15, 0, tzinfo=UTC)
-    THE_21ST = date(2026, 11, 21)
-
-    def test_today_in_the_jobs_zone_is_taken(self) -> None:
-        assert given().when(create(job_of_owner(schedule=ending(self.THE_21ST)), now=self.NOW)).events()
-
-    def test_yesterday_in_the_jobs_zone_is_refused(self) -> None:
-        tokyo = job_of_owner(schedule=ending(self.THE_21ST))
-        given().when(create(tokyo, now=self.AFTER_MIDNIGHT)).then_raises(
-            InvalidJob, title="Invalid end_date", message="end_date must be today or in the future"
-        )
-
-    def test_the_same_moment_is_another_day_elsewhere(self) -> None:
-        new_york = job_of_owner(schedule=ending(self.THE_21ST, "America/New_York"))
-        assert given().when(create(new_york, now=self.AFTER_MIDNIGHT)).events()
-
-    def test_an_update_to_a_day_that_is_over_is_refused(self) -> None:
-        job = job_of_owner(schedule=ending(None))
-        given(JobCreated(job=job)).when(update(job, {"schedule": ending(date(2026, 11, 20))})).then_raises(
-            InvalidJob, title="Invalid end_date"
-        )
-
-    def test_a_job_that_has_ended_may_still_be_renamed(self) -> None:
-        job = job_of_owner(schedule=ending(date(2026, 1, 1)))
-        after = next_version(job, name="kept for the record")
-        given(JobCreated(job=job)).when(update(job, {"name": "kept for the record"})).then(
-            JobUpdated(job=after, before=job)
-        )
-
-    def test_a_job_that_has_ended_cannot_be_enabled(self) -> None:
-        job = job_of_owner(schedule=ending(date(2026, 11, 20)), is_active=False)
-        given(JobCreated(job=job)).when(update(job, {"is_active": True})).then_raises(
-            JobExpired, title="Job expired"
-        )
-
-    def test_it_is_enabled_together_with_a_later_end(self) -> None:
-        job = job_of_owner(schedule=ending(date(2026, 11, 20)), is_active=False)
-        changes: dict[str, Any] = {"is_active": True, "schedule": ending(date(2026, 11, 30))}
-        given(JobCreated(job=job)).when(update(job, changes)).then(
-            JobUpdated(job=next_version(job, **changes), before=job)
-        )
-
-
-class TestOneShot:
-    OVER = OneShotSchedule(at=SOME_TIME, timezone="Asia/Tokyo")
-    TO_COME = OneShotSchedule(at=LATER + timedelta(hours=1), timezone="Asia/Tokyo")
-
-    def test_a_job_whose_time_is_over_may_still_be_renamed_and_paused(self) -> None:
-        job = job_of_owner(schedule=self.OVER)
-        for changes in ({"name": "kept for the record"}, {"is_active": False}):
-            given(JobCreated(job=job)).when(update(job, changes)).then(
-                JobUpdated(job=next_version(job, **changes), before=job)
-            )
-
-    def test_it_can_neither_be_enabled_nor_moved_to_another_time_that_is_over(self) -> None:
-        job = job_of_owner(schedule=self.OVER, is_active=False)
-        for changes in ({"is_active": True}, {"schedule": self.OVER.model_copy(update={"at": EARLIER})}):
-            given(JobCreated(job=job)).when(update(job, changes)).then_raises(NeverFires)
-
-    def test_it_is_enabled_together_with_a_time_to_come(self) -> None:
-        job = job_of_owner(schedule=self.OVER, is_active=False)
-        changes: dict[str, Any] = {"is_active": True, "schedule": self.TO_COME}
-        given(JobCreated(job=job)).when(update(job, changes)).then(
-            JobUpdated(job=next_version(job, **changes), before=job)
-        )
-
-    @pytest.mark.parametrize(("schedule", "is_active"), [(OVER, False), (TO_COME, True)])
-    def test_it_comes_back_paused_if_its_time_is_over(self, schedule: Schedule, is_active: bool) -> None:
-        job = job_of_owner(schedule=schedule)
-        gone = JobDeleted(before=job, version=2, effective_at=SOME_TIME)
-        after = next_version(job, is_active=is_active).model_copy(update={"version": 3})
-        given(gone).when(restore(job.id)).then(JobRestored(job=after))
 
 
 class TestVersions:
