@@ -198,6 +198,7 @@ class Leader:
             open=board.open_runs.of(job_id),
             waiting=board.waiting.ready(job_id, horizon),
             decided=board.decided.of(job_id),
+            covered_until=self._progress.checkpoint.until,
         )
 
 

@@ -34,6 +34,8 @@ class Standing:
     waiting: Sequence[Waiting] = ()
     """Its runs that wait behind others, and those whose slot has come."""
     decided: DecidedOfJob | None = None
+    covered_until: datetime | None = None
+    """The checkpoint. What waits behind it was decided by whoever takes this look, or by a leader whose look it goes on with."""
 
     @property
     def gone(self) -> str | None:
@@ -70,6 +72,7 @@ class _Turns:
         self._open = sorted(standing.open)
         self._stay = False
         """Whether an earlier instant goes on waiting: no later one may pass it, except to replace it."""
+        self._covered_until = standing.covered_until
         self._staying: list[Waiting] = []
         self._queued = sum(1 for one in standing.waiting if one.in_turn and not one.catches_up)
         self._catching_up = sum(1 for one in standing.waiting if one.catches_up)
@@ -113,7 +116,9 @@ class _Turns:
             self._release(waiting)
         elif waiting.in_turn:
             self._stay = True
-            self._staying.append(waiting)
+            # A predecessor that began this look knew nothing yet of those that it has decided in it.
+            if self._covered_until is not None and waiting.instant <= self._covered_until:
+                self._staying.append(waiting)
         elif job.overlap_policy is OverlapPolicy.CANCEL_RUNNING:
             self._replace_waiting(waiting.execution_id)
             self._release(waiting, self._make_room(job))

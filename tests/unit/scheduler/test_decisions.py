@@ -69,7 +69,9 @@ def decided(
     """What becomes of the job's instants (or of all from the first one until `until`)."""
     known = KnownJob.of(job)
     dues = [Due(known, instant, until or instant) for instant in instants]
-    standing = Standing(None if deleted else KnownJob.of(newest or job), running, waiting)
+    standing = Standing(
+        None if deleted else KnownJob.of(newest or job), running, waiting, covered_until=ago(minutes=1)
+    )
     return decide(dues, standing, NOON)
 
 
@@ -290,6 +292,7 @@ def test_beyond_the_grace_nothing_runs() -> None:
     most=st.integers(1, 3),
     running=st.integers(0, 4),
     seconds=st.lists(st.integers(0, 300), min_size=1, max_size=15, unique=True),
+    waited=st.booleans(),
     stored=st.sets(st.integers(0, 14)),
     order=st.randoms(),
 )
@@ -299,6 +302,7 @@ def test_a_successor_decides_what_is_left_as_its_predecessor_would_have(
     most: int,
     running: int,
     seconds: list[int],
+    waited: bool,
     stored: set[int],
     order: Any,
 ) -> None:
@@ -308,9 +312,11 @@ def test_a_successor_decides_what_is_left_as_its_predecessor_would_have(
     known = KnownJob.of(job)
     open_runs = [(ago(hours=1, minutes=number), uuid4()) for number in range(running)]
     dues = [Due(known, ago(seconds=one), ago(seconds=one)) for one in sorted(seconds, reverse=True)]
-    whole = decide(dues, Standing(known, open_runs), NOON)
+    covered = ago(seconds=301)
+    before = [waits(job, ago(seconds=400), "catch_up")] if waited and running >= most else []
+    whole = decide(dues, Standing(known, open_runs, before, covered_until=covered), NOON)
     count = min(len(stored), len(whole))
-    found, still_open, waiting = DecidedOfJob(), list(open_runs), []
+    found, still_open, waiting = DecidedOfJob(), list(open_runs), list(before)
     for one in whole[:count]:
         found.add(_instant(one), _instant(one))
         if isinstance(one, Run):
@@ -318,9 +324,12 @@ def test_a_successor_decides_what_is_left_as_its_predecessor_would_have(
             still_open.append(run_of(job, one.instant))
         elif isinstance(one, Wait):
             waiting.append(waits(job, one.instant, one.reason))
+        elif isinstance(one, Cancel):
+            waiting.remove(one.waiting)
     order.shuffle(dues)
-    rest = decide(dues, Standing(known, still_open, waiting, found), NOON)
+    rest = decide(dues, Standing(known, still_open, waiting, found, covered), NOON)
     released = [one for one in rest if isinstance(one, Release)]
     assert not released
     assert rest == whole[count:]
-    assert sorted(_instant(one) for one in whole) == sorted(due.first for due in dues)
+    planned = [one for one in whole if not isinstance(one, Cancel)]
+    assert sorted(_instant(one) for one in planned) == sorted(due.first for due in dues)
